@@ -1,0 +1,151 @@
+using System.Runtime.InteropServices;
+
+namespace Evident.Platform;
+
+/// <summary>Names on stable storage: creation, replacement and removal of files followed by a sync of their directory.</summary>
+public static class DurableDirectory
+{
+    /// <summary>Creates the directory when it is not there, missing parents included, each made durable in its parent.</summary>
+    public static void Create(string path, int mode = 0x1C0 /* 0700 */)
+    {
+        if (Directory.Exists(path))
+        {
+            return;
+        }
+
+        string? parent = Path.GetDirectoryName(Path.GetFullPath(path));
+        if (parent is not null)
+        {
+            Create(parent, mode);
+        }
+
+        if (Posix.mkdir(path, mode) < 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Posix.Exists)
+            {
+                throw new PosixException("mkdir", path, errno);
+            }
+        }
+
+        if (parent is not null)
+        {
+            Sync(parent);
+        }
+    }
+
+    /// <summary>Makes the names in a directory durable. Any error is fatal to the owner of the data.</summary>
+    public static void Sync(string path)
+    {
+        int fd = Posix.Open(path.Length == 0 ? "." : path, Posix.ReadOnly | Posix.Directory, 0);
+        try
+        {
+            Posix.Call("fsync", path, () => Posix.fsync(fd));
+        }
+        finally
+        {
+            _ = Posix.close(fd);
+        }
+    }
+
+    /// <summary>
+    /// Replaces or creates a whole file: temporary file, write, fsync, rename, directory fsync. A crash leaves the old content or
+    /// the new one, and at most a stale <c>.tmp</c> beside it, which the next call overwrites.
+    /// </summary>
+    public static void ReplaceFile(string path, ReadOnlySpan<byte> content, int mode = 0x180)
+    {
+        string temporary = path + ".tmp";
+        File.Delete(temporary);
+        using (var file = DurableFile.CreateNew(temporary, mode))
+        {
+            file.WriteAt(0, content);
+            file.Sync();
+        }
+
+        Posix.Call("rename", path, () => Posix.rename(temporary, path));
+        Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>Removes a file durably; a file that is not there is fine.</summary>
+    public static void Remove(string path)
+    {
+        if (Posix.unlink(path) < 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Posix.NoEntry)
+            {
+                throw new PosixException("unlink", path, errno);
+            }
+
+            return;
+        }
+
+        Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>
+    /// Removes a file after overwriting its content and syncing that (destruction level L1: remnants may survive in the cells of
+    /// an SSD, which every receipt says).
+    /// </summary>
+    public static void Shred(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        using (var file = DurableFile.OpenAppend(path))
+        {
+            byte[] noise = new byte[checked((int)Math.Min(file.Length, 1 << 20))];
+            for (long offset = 0, length = file.Length; offset < length; offset += noise.Length)
+            {
+                Sodium.RandomBytes(noise);
+                file.WriteAt(offset, noise.AsSpan(0, (int)Math.Min(noise.Length, length - offset)));
+            }
+
+            file.Sync();
+        }
+
+        Remove(path);
+    }
+}
+
+/// <summary>Another process holds the data directory.</summary>
+public sealed class DataDirectoryBusyException(string path)
+    : IOException($"'{path}' is locked: another evident process owns this data directory. Stop it, or use a command that asks it through control.sock.");
+
+/// <summary>One process owns a data directory: flock(2), released by the kernel however the process ends.</summary>
+public sealed class DataLock : IDisposable
+{
+    private int fd;
+
+    private DataLock(int fd) => this.fd = fd;
+
+    /// <exception cref="DataDirectoryBusyException">The lock is held elsewhere.</exception>
+    public static DataLock Acquire(string path)
+    {
+        int fd = Posix.Open(path, Posix.ReadWrite | Posix.Create | Posix.NoFollow, 0x180);
+        while (Posix.flock(fd, Posix.LockExclusive | Posix.LockNonBlocking) < 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno == Posix.Interrupted)
+            {
+                continue;
+            }
+
+            _ = Posix.close(fd);
+            throw errno == Posix.WouldBlock ? new DataDirectoryBusyException(path) : new PosixException("flock", path, errno);
+        }
+
+        return new DataLock(fd);
+    }
+
+    public void Dispose()
+    {
+        int held = Interlocked.Exchange(ref fd, -1);
+        if (held >= 0)
+        {
+            _ = Posix.close(held);
+        }
+    }
+}
