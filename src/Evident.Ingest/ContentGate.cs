@@ -1,0 +1,224 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text.Unicode;
+
+namespace Evident.Ingest;
+
+/// <summary>
+/// The content gate of design section 3, default deny: decides for one value, key or name at a time whether it may stay in a trace and in which form. "Not kept" always
+/// means that the caller seals it. Owns the text buffer that <see cref="CleanValue"/> points into; used by one thread at a time.
+/// </summary>
+internal sealed class ContentGate(Redactor redactor) : IDisposable
+{
+    internal const int MaxStructuralBytes = 256, MaxStructuralWords = 8, MaxTokenBytes = 64, MaxKeyBytes = 128, MaxNameBytes = 128;
+
+    private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-{}()*"u8);
+
+    internal RedactionCounts Counts;
+
+    /// <summary>The scope of the span at hand: its keys make the pseudonyms.</summary>
+    internal Scope Scope = null!;
+
+    internal ByteSink Texts { get; } = new();
+
+    internal ReadOnlySpan<byte> Text(in CleanValue value) => Texts.Written.Slice(value.Offset, value.Length);
+
+    internal CleanValue Append(ReadOnlySpan<byte> text, ValueKind kind = ValueKind.Text)
+    {
+        Texts.Write(text);
+        return new CleanValue(kind, 0, Texts.Length - text.Length, text.Length);
+    }
+
+    /// <summary>An attribute key may stay: grammar-clean, at most 128 bytes, no detector fires, and it names no credential.</summary>
+    internal bool KeepsKey(ReadOnlySpan<byte> key) => LedgerText.IsToken(key, MaxKeyBytes) && !SecretNames.Holds(key) && redactor.IsClean(key);
+
+    /// <summary>Numbers, booleans and white-space-free tokens of at most 64 bytes stay, redacted; nothing else does.</summary>
+    internal bool Unknown(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
+    {
+        value = default;
+        switch (attribute.Kind)
+        {
+            case ValueKind.Flag:
+                value = new CleanValue(ValueKind.Flag, attribute.Bits, 0, 0);
+                return true;
+            case ValueKind.Integer:
+                value = new CleanValue(ValueKind.Integer, attribute.Bits, 0, 0);
+                return !NumberDetectors.IsCard(Math.Abs(Math.Max(attribute.Bits, -long.MaxValue)));
+            case ValueKind.Number:
+                double number = attribute.Number;
+                if (!double.IsFinite(number)) value = Append(JsonText.NonFinite(number));
+                else if (Math.Abs(number) is >= 1e12 and < 9e18 && NumberDetectors.IsCard((long)Math.Abs(number))) return false;
+                else value = new CleanValue(ValueKind.Number, attribute.Bits, 0, 0);
+                return true;
+            case ValueKind.Text:
+                var text = batch.Bytes(attribute.Text);
+                if (!LedgerText.IsToken(text, MaxTokenBytes) || HidesInBase64(text)) return false;
+                value = Redacted(text);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private CleanValue Redacted(ReadOnlySpan<byte> text, ValueKind kind = ValueKind.Text)
+    {
+        if (redactor.IsClean(text)) return Append(text, kind);
+        int start = Texts.Length;
+        redactor.Redact(text, Texts, ref Counts);
+        return new CleanValue(kind, 0, start, Texts.Length - start);
+    }
+
+    // A token that is the base64 of something that a detector knows.
+    private bool HidesInBase64(ReadOnlySpan<byte> token) => EncodedText.IsSuspect(redactor, token);
+
+    /// <summary>Known structure: short text of few words, redacted; a list of tokens keeps its JSON form.</summary>
+    internal bool Structural(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
+    {
+        value = default;
+        if (attribute.Kind is not (ValueKind.Text or ValueKind.Json)) return Unknown(batch, attribute, out value);
+        return StructuralText(batch.Bytes(attribute.Text), attribute.Kind, out value);
+    }
+
+    internal bool StructuralText(ReadOnlySpan<byte> text, ValueKind kind, out CleanValue value)
+    {
+        value = default;
+        if (text.IsEmpty || text.Length > MaxStructuralBytes || text.ContainsAnyInRange((byte)0, (byte)31) || text.Count((byte)' ') >= MaxStructuralWords || EncodedText.IsSuspect(redactor, text)) return false;
+        if (kind == ValueKind.Json && text[0] != (byte)'[') return false;
+        value = Redacted(text, kind);
+        return value.Length <= MaxStructuralBytes;
+    }
+
+    /// <summary>The first string of a rendered list of strings: what a field keeps of <c>["stop"]</c>.</summary>
+    internal static ReadOnlySpan<byte> FirstElement(ReadOnlySpan<byte> json)
+    {
+        if (json.Length < 4 || !json.StartsWith("[\""u8)) return json;
+        int end = json[2..].IndexOf((byte)'"');
+        return end < 0 ? json : json.Slice(2, end);
+    }
+
+    /// <summary>An id stays when it may stand in a ledger entry; else its pseudonym stands.</summary>
+    internal CleanValue Identifier(ReadOnlySpan<byte> text, ReadOnlySpan<byte> prefix) =>
+        LedgerText.IsClean(text) && !EncodedText.IsSuspect(redactor, text) ? Append(text) : Pseudonymous(Scope.PseudonymKey, prefix, text);
+
+    internal CleanValue User(ReadOnlySpan<byte> text) => Pseudonymous(Scope.PseudonymKey, "u_"u8, text);
+
+    /// <summary>Opaque staff ids stay; anything like an address or a name of several words becomes a pseudonym that outlives shredding.</summary>
+    internal CleanValue Staff(ReadOnlySpan<byte> text) =>
+        text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text) && !EncodedText.IsSuspect(redactor, text) ? Append(text) : Pseudonymous(Scope.StaffKey, "s_"u8, text);
+
+    /// <summary>A sender's own hash can be guessed back for small values, so it is kept only under the scope's key.</summary>
+    internal CleanValue Hash(ReadOnlySpan<byte> text)
+    {
+        int start = Texts.Length;
+        Texts.Write("hmac-sha256:"u8);
+        Span<byte> mac = stackalloc byte[32];
+        System.Security.Cryptography.HMACSHA256.HashData(Scope.FingerprintKey, text, mac);
+        HexText.Write(mac, Texts.Take(64));
+        return new CleanValue(ValueKind.Text, 0, start, Texts.Length - start);
+    }
+
+    private CleanValue Pseudonymous(byte[] key, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> text)
+    {
+        int start = Texts.Length;
+        Pseudonym.Write(key, prefix, text, Texts);
+        return new CleanValue(ValueKind.Text, 0, start, Texts.Length - start);
+    }
+
+    /// <summary>A span or event name stays: at most five grammar-clean words behind a known operation, at most three otherwise, no detector fires.</summary>
+    internal bool KeepsName(ReadOnlySpan<byte> name)
+    {
+        if (name.IsEmpty || name.Length > MaxNameBytes) return false;
+        int words = 0;
+        foreach (var range in name.Split((byte)' '))
+        {
+            var word = name[range];
+            if (word.IsEmpty || word.IndexOfAnyExcept(NameBytes) >= 0 || EncodedText.IsSuspect(redactor, word)) return false;
+            words++;
+        }
+        return words <= (words > 3 && Meaning.KindOfName(name) == StepKind.Span ? 3 : 5) && redactor.IsClean(name);
+    }
+
+    /// <summary>W3C tracestate members whose keys and values are clean tokens.</summary>
+    internal bool KeepsTraceState(ReadOnlySpan<byte> state)
+    {
+        if (state.Length > 512) return false;
+        foreach (var range in state.Split((byte)','))
+        {
+            var member = state[range].Trim((byte)' ');
+            int equals = member.IndexOf((byte)'=');
+            if (equals <= 0 || !LedgerText.IsToken(member[..equals], MaxTokenBytes) || !LedgerText.IsToken(member[(equals + 1)..], MaxTokenBytes)
+                || EncodedText.IsSuspect(redactor, member[(equals + 1)..])) return false;
+        }
+        return redactor.IsClean(state);
+    }
+
+    /// <summary>A number for a numeric field or attribute, from int, double or numeric text.</summary>
+    internal static bool TryNumber(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
+    {
+        value = default;
+        switch (attribute.Kind)
+        {
+            case ValueKind.Integer: value = new CleanValue(ValueKind.Integer, attribute.Bits, 0, 0); return true;
+            case ValueKind.Number: value = new CleanValue(ValueKind.Number, attribute.Bits, 0, 0); return double.IsFinite(attribute.Number);
+            case ValueKind.Text:
+                var text = batch.Bytes(attribute.Text);
+                if (text.Length > 32) return false;
+                if (Utf8Parser.TryParse(text, out long whole, out int used) && used == text.Length)
+                {
+                    value = new CleanValue(ValueKind.Integer, whole, 0, 0);
+                    return true;
+                }
+                if (!Utf8Parser.TryParse(text, out double number, out used) || used != text.Length || !double.IsFinite(number)) return false;
+                value = new CleanValue(ValueKind.Number, BitConverter.DoubleToInt64Bits(number), 0, 0);
+                return true;
+            default: return false;
+        }
+    }
+
+    internal static bool TryFlag(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
+    {
+        value = default;
+        long? flag = attribute.Kind switch
+        {
+            ValueKind.Flag => attribute.Bits,
+            ValueKind.Integer when attribute.Bits is 0 or 1 => attribute.Bits,
+            ValueKind.Text when System.Text.Ascii.EqualsIgnoreCase(batch.Bytes(attribute.Text), "true"u8) => 1,
+            ValueKind.Text when System.Text.Ascii.EqualsIgnoreCase(batch.Bytes(attribute.Text), "false"u8) => 0,
+            _ => null,
+        };
+        if (flag is null) return false;
+        value = new CleanValue(ValueKind.Flag, flag.Value, 0, 0);
+        return true;
+    }
+
+    public void Dispose() => Texts.Dispose();
+}
+
+/// <summary>Base64 that stands for text: senders' own encoding must not carry a secret past the detectors.</summary>
+internal static class EncodedText
+{
+    private const int Shortest = 12, Longest = 1 << 16;
+
+    private static bool IsPlausible(ReadOnlySpan<byte> text) =>
+        text.Length is >= Shortest and <= Longest && text.Length % 4 == 0 && Base64.IsValid(text);
+
+    /// <summary>The whole text is base64 of UTF-8 text in which a detector fires.</summary>
+    internal static bool IsSuspect(Redactor redactor, ReadOnlySpan<byte> text)
+    {
+        if (!IsPlausible(text)) return false;
+        byte[] decoded = ArrayPool<byte>.Shared.Rent(text.Length);
+        bool suspect = Base64.DecodeFromUtf8(text, decoded, out _, out int length) == OperationStatus.Done
+            && Utf8.IsValid(decoded.AsSpan(0, length)) && !redactor.IsClean(decoded.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(decoded);
+        return suspect;
+    }
+
+    /// <summary>Writes what such base64 says, redacted.</summary>
+    internal static void RedactDecoded(Redactor redactor, ReadOnlySpan<byte> text, ByteSink sink, ref RedactionCounts counts)
+    {
+        byte[] decoded = ArrayPool<byte>.Shared.Rent(text.Length);
+        Base64.DecodeFromUtf8(text, decoded, out _, out int length);
+        redactor.RedactText(decoded.AsSpan(0, length), sink, ref counts);
+        ArrayPool<byte>.Shared.Return(decoded);
+    }
+}

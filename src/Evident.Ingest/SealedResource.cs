@@ -1,0 +1,58 @@
+namespace Evident.Ingest;
+
+/// <summary>
+/// The clean form of a resource, made once for all consecutive spans of one request that share it, with the same scope and class: its kept attributes, and the reference to its
+/// sealed rest.
+/// </summary>
+internal sealed class SealedResource(Redactor redactor)
+{
+    private readonly PayloadParts parts = new(redactor);
+    private readonly ByteSink core = new(), seal = new();
+    private int index = -1;
+    private bool keepLong;
+    private Scope? scope;
+
+    internal void Forget() => index = -1;
+
+    internal void Write(SpanBatch batch, int resource, ContentGate gate, Conventions conventions, bool keepLong, IPayloadSealer sealer, ByteSink coreTo, ByteSink sealTo)
+    {
+        if (resource != index || keepLong != this.keepLong || !ReferenceEquals(scope, gate.Scope))
+        {
+            index = -1;
+            Make(batch, resource, gate, conventions, keepLong, sealer);
+            (index, this.keepLong, scope) = (resource, keepLong, gate.Scope);
+        }
+        coreTo.Write(core.Written);
+        sealTo.Write(seal.Written);
+    }
+
+    private void Make(SpanBatch batch, int resource, ContentGate gate, Conventions conventions, bool keepLong, IPayloadSealer sealer)
+    {
+        core.Clear();
+        seal.Clear();
+        parts.Clear();
+        foreach (ref readonly var attribute in batch.Attributes(batch.Resource(resource).Attributes))
+        {
+            var key = batch.Bytes(attribute.Key);
+            var row = conventions.Find(key);
+            bool kept;
+            CleanValue value;
+            switch (row?.Class)
+            {
+                case null: kept = gate.KeepsKey(key) & gate.Unknown(batch, attribute, out value); break;
+                case AttributeClass.Structural: kept = gate.Structural(batch, attribute, out value); break;
+                case AttributeClass.Number or AttributeClass.Flag: kept = gate.Unknown(batch, attribute, out value); break;
+                case AttributeClass.Identifier or AttributeClass.Tenant or AttributeClass.User or AttributeClass.Staff when attribute.Kind == ValueKind.Text && !attribute.Text.IsEmpty:
+                    var text = batch.Bytes(attribute.Text);
+                    value = row.Class switch { AttributeClass.User => gate.User(text), AttributeClass.Staff => gate.Staff(text), AttributeClass.Tenant => gate.Identifier(text, "t_"u8), _ => gate.Identifier(text, "k_"u8) };
+                    kept = true;
+                    break;
+                case AttributeClass.Hash when attribute.Kind == ValueKind.Text: value = gate.Hash(batch.Bytes(attribute.Text)); kept = true; break;
+                default: value = default; kept = false; break;
+            }
+            if (kept) SpanEncoding.KeyedValue(core, SpanEncoding.ResourceAttribute, key, value, gate.Text(value));
+            else parts.Add(PayloadRole.Resource, key, attribute);
+        }
+        parts.SealAll(batch, gate.Scope, keepLong, sealer, core, seal, ref gate.Counts);
+    }
+}
