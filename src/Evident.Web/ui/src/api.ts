@@ -1,0 +1,192 @@
+// The typed client of the HTTP contract. Every request goes to this origin and nowhere else.
+
+export type Outcome = 'success' | 'partial' | 'failure' | 'rejected' | 'timeout' | 'interrupted' | 'running';
+export type SideEffect = 'none' | 'read' | 'unknown' | 'write' | 'irreversible';
+export type ApprovalState = 'requested' | 'approved' | 'rejected' | 'edited' | 'expired';
+export type AttributeValue = string | number | boolean | null | AttributeValue[] | { [key: string]: AttributeValue };
+export type Attributes = Record<string, AttributeValue>;
+
+export interface ToolUse { name: string; side_effect_level: SideEffect; calls: number; errors: number }
+
+export interface Run {
+  run_id: string;
+  trace_ids: string[];
+  session_id: string | null;
+  workflow_id: string | null;
+  agent_name: string | null;
+  tenant_id: string | null;
+  environment: string | null;
+  release: string | null;
+  outcome: Outcome;
+  resumed: boolean;
+  fallback: boolean;
+  start_time: string;
+  end_time: string;
+  duration_ms: number;
+  steps: number;
+  spans: number;
+  errors: number;
+  retries: number;
+  tokens_in: number;
+  tokens_out: number;
+  cost_usd: number | null;
+  tools: ToolUse[];
+  models: string[];
+  approvals: { requested: number; approved: number; rejected: number; expired: number; waiting: number; wait_ms: number };
+  flags: string[];
+  payloads: number;
+}
+
+export interface Budget { max_steps?: number | null; steps?: number | null; max_cost_usd?: number | null }
+export interface Versions {
+  agent?: string | null;
+  prompt?: string | null;
+  policy?: string | null;
+  tool_schema?: string | null;
+  model_requested?: string | null;
+  model_used?: string | null;
+}
+
+export interface Payload { role: string; ref: string; hash: string; bytes: number }
+export interface SpanEvent { time: string; name: string; attributes: Attributes }
+
+export interface Span {
+  trace_id: string;
+  span_id: string;
+  parent_span_id: string | null;
+  name: string;
+  kind: string;
+  otlp_kind: string;
+  start_time: string;
+  end_time: string;
+  duration_ms: number;
+  status: 'unset' | 'ok' | 'error';
+  outcome: string | null;
+  tool_name?: string | null;
+  model?: string | null;
+  side_effect_level?: SideEffect | null;
+  tokens_in?: number | null;
+  tokens_out?: number | null;
+  cost_usd?: number | null;
+  error_class?: string | null;
+  attempt?: number | null;
+  approval_state?: ApprovalState | null;
+  attributes: Attributes;
+  resource: Attributes;
+  scope: string | null;
+  events: SpanEvent[];
+  links: { trace_id: string; span_id: string }[];
+  payloads: Payload[];
+  ledger: number[];
+  revisions: number;
+}
+
+export interface Approval {
+  approval_id: string | null;
+  tool: string | null;
+  state: ApprovalState;
+  requested_time: string | null;
+  decided_time: string | null;
+  wait_ms: number | null;
+  approver_id: string | null;
+  approver_role: string | null;
+  identity_source: string;
+  reason: string | null;
+  reason_payload: string | null;
+  executed_time: string | null;
+  execution_status: string | null;
+  request_span_id: string | null;
+  executed_span_id: string | null;
+  args_match: boolean | null;
+  sentence: string;
+}
+
+export interface LedgerRef { seq: number; type: string; span_id: string | null; this_hash: string }
+
+export interface RunStory {
+  run: Run & { budget: Budget | null; versions: Versions };
+  spans: Span[];
+  approvals: Approval[];
+  ledger: LedgerRef[];
+  first_wrong: { span_id: string; why: string } | null;
+  missing_parents: number;
+}
+
+export interface LedgerHead {
+  origin: string;
+  size: number;
+  root: string;
+  checkpoint: string;
+  published_size: number;
+  identity_vkey: string;
+  epoch: number;
+}
+
+/** One entry as LJ-1 has it, plus its own hash. Fields beyond these differ by type and are shown as they are. */
+export interface LedgerEntry {
+  seq: number;
+  type: string;
+  id: string;
+  recorded: string;
+  batch: number;
+  epoch: number;
+  run_id?: string;
+  trace_id?: string;
+  span_id?: string;
+  scope_seq?: number;
+  workflow_id?: string;
+  actor?: { id?: string; kind?: string };
+  action?: { tool_name?: string; target?: string; side_effect_level?: SideEffect; type?: string };
+  approval?: { state?: string; approver_id?: string; args_match?: boolean; identity_source?: string };
+  policy?: { decision?: string; name?: string };
+  integrity: { prev_hash: string; this_hash: string };
+  [field: string]: unknown;
+}
+
+export interface Status {
+  version: string;
+  workspace: string;
+  ledger: { size: number; published_size: number; published_time: string | null };
+  vault: { state: 'open' | 'sealed'; payloads_bytes: number };
+  ingest: { accepted_spans: number; duplicate_spans: number; rejected_spans: number; refused_requests: number };
+  open: boolean;
+  started: string;
+}
+
+/** A reply that is not the asked-for JSON. `status` is 0 when nobody answered. */
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly code: string, message: string) {
+    super(message);
+  }
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  let reply: Response;
+  try {
+    reply = await fetch(path, { headers: { accept: 'application/json' }, credentials: 'same-origin', signal: signal ?? null });
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw new ApiError(0, 'unreachable', 'The appliance did not answer. It may be restarting, or this browser lost the way to it.');
+  }
+  if (reply.ok) return (await reply.json()) as T;
+  const body = (await reply.json().catch(() => null)) as { error?: { code?: string; message?: string } } | null;
+  throw new ApiError(reply.status, body?.error?.code ?? 'http', body?.error?.message ?? `The appliance answered ${reply.status}.`);
+}
+
+const query = (fields: Record<string, string | number | undefined>) => {
+  const text = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined && value !== '') text.set(name, String(value));
+  return text.toString();
+};
+
+export const api = {
+  runs: (filter: Record<string, string | number | undefined>, signal?: AbortSignal) =>
+    get<{ runs: Run[]; next: string | null }>(`/api/v1/runs?${query(filter)}`, signal),
+  run: (id: string, signal?: AbortSignal) => get<RunStory>(`/api/v1/runs/${encodeURIComponent(id)}`, signal),
+  trace: (id: string, signal?: AbortSignal) =>
+    get<{ trace_id: string; run_id: string; spans: Span[] }>(`/api/v1/traces/${encodeURIComponent(id)}`, signal),
+  ledgerHead: (signal?: AbortSignal) => get<LedgerHead>('/api/v1/ledger/head', signal),
+  ledgerEntries: (from: number, limit: number, signal?: AbortSignal) =>
+    get<{ entries: LedgerEntry[]; next: number | null; size: number }>(`/api/v1/ledger/entries?${query({ from, limit })}`, signal),
+  status: (signal?: AbortSignal) => get<Status>('/api/v1/status', signal),
+};
