@@ -224,7 +224,8 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         return true;
     }
 
-    private static bool IsCard(in CleanValue value) => value.Kind == ValueKind.Integer && NumberDetectors.IsCard(value.Bits);
+    private static bool IsCard(in CleanValue value) =>
+        value.Kind == ValueKind.Integer ? NumberDetectors.IsCard(value.Bits) : NumberDetectors.IsCard(BitConverter.Int64BitsToDouble(value.Bits));
 
     // Approvals, evaluations, guardrails and exceptions are often told by an event; what it says counts where the span says nothing itself.
     private void GatherFromEvents(in DirtySpan span)
@@ -323,7 +324,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         switch (attribute.Kind)
         {
             case ValueKind.Text: return gate.StructuralText(batch.Bytes(attribute.Text), ValueKind.Text, out value);
-            case ValueKind.Json: return gate.StructuralText(ContentGate.FirstElement(batch.Bytes(attribute.Text)), ValueKind.Text, out value) && gate.Text(value)[0] != (byte)'[';
+            case ValueKind.Json: return gate.StructuralText(ContentGate.FirstElement(batch.Bytes(attribute.Text)), ValueKind.Text, out value);
             case ValueKind.Flag:
                 value = gate.Append(attribute.Bits != 0 ? "true"u8 : "false"u8);
                 return true;

@@ -47,7 +47,7 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
             case ValueKind.Number:
                 double number = attribute.Number;
                 if (!double.IsFinite(number)) value = Append(JsonText.NonFinite(number));
-                else if (Math.Abs(number) is >= 1e12 and < 9e18 && NumberDetectors.IsCard((long)Math.Abs(number))) return false;
+                else if (NumberDetectors.IsCard(number)) return false;
                 else value = new CleanValue(ValueKind.Number, attribute.Bits, 0, 0);
                 return true;
             case ValueKind.Text:
@@ -76,24 +76,39 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
     {
         value = default;
         if (attribute.Kind is not (ValueKind.Text or ValueKind.Json)) return Unknown(batch, attribute, out value);
-        return StructuralText(batch.Bytes(attribute.Text), attribute.Kind, out value);
+        var text = batch.Bytes(attribute.Text);
+        return (attribute.Kind == ValueKind.Text || IsTokenList(text)) && StructuralText(text, attribute.Kind, out value);
     }
 
     internal bool StructuralText(ReadOnlySpan<byte> text, ValueKind kind, out CleanValue value)
     {
         value = default;
         if (text.IsEmpty || text.Length > MaxStructuralBytes || text.ContainsAnyInRange((byte)0, (byte)31) || text.Count((byte)' ') >= MaxStructuralWords || EncodedText.IsSuspect(redactor, text)) return false;
-        if (kind == ValueKind.Json && text[0] != (byte)'[') return false;
         value = Redacted(text, kind);
         return value.Length <= MaxStructuralBytes;
     }
 
-    /// <summary>The first string of a rendered list of strings: what a field keeps of <c>["stop"]</c>.</summary>
+    /// <summary>A rendered list whose every element is a number, a flag or a string that is one token of at most 64 bytes: no element says more than a plain value may.</summary>
+    internal static bool IsTokenList(ReadOnlySpan<byte> json)
+    {
+        if (json.Length < 2 || json[0] != (byte)'[' || json[^1] != (byte)']') return false;
+        if (json.Length == 2) return true;
+        foreach (var range in json[1..^1].Split((byte)','))
+        {
+            var element = json[1..^1][range];
+            if (element is [(byte)'"', .., (byte)'"'] && element.Length > 2) element = element[1..^1];
+            if (!LedgerText.IsToken(element, MaxTokenBytes)) return false;
+        }
+        return true;
+    }
+
+    /// <summary>The first element of such a list: what a field keeps of <c>["stop"]</c>; empty when it is no such list.</summary>
     internal static ReadOnlySpan<byte> FirstElement(ReadOnlySpan<byte> json)
     {
-        if (json.Length < 4 || !json.StartsWith("[\""u8)) return json;
-        int end = json[2..].IndexOf((byte)'"');
-        return end < 0 ? json : json.Slice(2, end);
+        if (!IsTokenList(json)) return default;
+        var first = json[1..^1];
+        int end = first.IndexOf((byte)',');
+        return (end < 0 ? first : first[..end]).Trim((byte)'"');
     }
 
     /// <summary>An id stays when it may stand in a ledger entry; else its pseudonym stands.</summary>

@@ -69,7 +69,7 @@ internal static class JsonRedaction
     {
         Span<byte> digits = stackalloc byte[20];
         int point = text.Length >= 13 ? JsonText.Decimal(text, digits, out int count, out _) : 0;
-        bool card = point is >= 13 and <= 18 && System.Buffers.Text.Utf8Parser.TryParse(text, out double value, out _) && Math.Abs(value) < 9e18 && NumberDetectors.IsCard((long)Math.Abs(value));
+        bool card = point is >= 13 and <= 18 && System.Buffers.Text.Utf8Parser.TryParse(text, out double value, out _) && NumberDetectors.IsCard(value);
         if (card) Mark(sink, Detector.Card, ref counts);
         else sink.Write(text);
     }

@@ -20,6 +20,8 @@ internal static class NumberDetectors
         return IsCard(digits[..JsonText.WriteInteger(value, digits)]);
     }
 
+    internal static bool IsCard(double value) => Math.Abs(value) < 9e18 && IsCard((long)Math.Abs(value));
+
     private static bool IsCard(ReadOnlySpan<byte> digits)
     {
         if (digits.Length is < 13 or > MaxCardDigits || !IsIssuer(digits)) return false;

@@ -82,6 +82,34 @@ public sealed class CleanerTests
         Assert.Equal($$"""{"words":"two words","url":"https://h/p?q=1","long":"{{new string('a', 65)}}","list":[1],"card":"[card]","strange key":"v","api_key":"[secret]"}""", sealer.Text("attributes"));
     }
 
+    [Fact]
+    public void An_element_of_a_list_says_no_more_than_a_plain_value_may()
+    {
+        var sealer = new RecordingSealer();
+        var span = Cleaning.One(new OtlpSpan("x",
+            "gen_ai.response.finish_reasons".Is(new object?[] { "she asked \"why\" it was\tlate" }),
+            "gen_ai.request.stop_sequences".Is(new object?[] { "END", "two words" }),
+            "gen_ai.request.encoding_formats".Is(new object?[] { "base64", 2L, true })), sealer);
+        Assert.Null(span.Text(Field.StopReason));
+        Assert.Equal(["gen_ai.request.encoding_formats"], span.Attributes.Select(a => a.Key));
+        Assert.Contains("she asked", sealer.Text("attributes"), StringComparison.Ordinal);
+
+        span = Cleaning.One(new OtlpSpan("x", "gen_ai.response.finish_reasons".Is(new object?[] { "stop", "length" })));
+        Assert.Equal("stop", span.Text(Field.StopReason));
+    }
+
+    [Theory]
+    [InlineData(4256212729698369.0)]
+    [InlineData(4111111111111111L)]
+    [InlineData("4111111111111111")]
+    public void A_card_number_is_no_count_in_whatever_form_it_comes(object number)
+    {
+        var span = Cleaning.One(new OtlpSpan("x", "gen_ai.usage.input_tokens".Is(number), "cost_usd".Is(number), "custom".Is(number)));
+        Assert.DoesNotContain(span.Attributes, a => a.Value.Text is not "[card]");
+        Assert.Null(span.Integer(Field.TokensIn));
+        Assert.Null(span.Number(Field.CostUsd));
+    }
+
     [Theory]
     [InlineData("chat gpt-4.1", "chat gpt-4.1")]
     [InlineData("GET /users/{id} of the api", "GET /users/{id} of the api")]
