@@ -2,7 +2,7 @@ namespace Evident.Ingest;
 
 /// <summary>
 /// Everything a sender controls has a limit here, and each limit is a configuration value of the section <c>Ingest</c>
-/// under the same name (<c>Ingest:MaxSpans</c> …). A request beyond <see cref="MaxBodyBytes"/> or <see cref="MaxDepth"/>
+/// under the same name (<c>ingest.maxSpans</c> …). A request beyond <see cref="MaxBodyBytes"/> or <see cref="MaxDepth"/>
 /// is undecodable; a span beyond another limit is rejected alone, with the limit's configuration name in the reason.
 /// </summary>
 public sealed class IngestLimits

@@ -32,7 +32,7 @@ public static class OtlpJsonDecoder
         catch (JsonException)
         {
             // The reader's own message may quote the body.
-            OtlpDecodeException.Throw(reader.BytesConsumed + shift, "well-formed JSON, nested no deeper than the configuration value Ingest:MaxDepth allows");
+            OtlpDecodeException.Throw(reader.BytesConsumed + shift, "well-formed JSON, nested no deeper than the configuration value ingest.maxDepth allows");
         }
         into.RefuseWhenNothingHasIds();
     }

@@ -115,7 +115,7 @@ internal ref struct ProtobufReader
             if (!NextTag()) OtlpDecodeException.Throw(Offset, "the end of a group before its message ends");
             if (WireType == 3)
             {
-                if (depth >= Math.Min(maxDepth, open.Length)) OtlpDecodeException.Throw(Offset, "groups nested less deep (configuration value Ingest:MaxDepth)");
+                if (depth >= Math.Min(maxDepth, open.Length)) OtlpDecodeException.Throw(Offset, "groups nested less deep (configuration value ingest.maxDepth)");
                 open[depth++] = Field;
             }
             else if (WireType == 4)

@@ -213,7 +213,7 @@ internal static class ProtobufValue
 /// <summary>The pieces of a rendered array or list, shared by both decoders.</summary>
 internal static class RenderedValue
 {
-    internal const string TooDeep = "values nested less deep (configuration value Ingest:MaxDepth)";
+    internal const string TooDeep = "values nested less deep (configuration value ingest.maxDepth)";
 
     internal static void String(ReadOnlySpan<byte> utf8, SpanBatch into) => JsonText.WriteString(utf8, into.Append(JsonText.StringLength(utf8)));
 

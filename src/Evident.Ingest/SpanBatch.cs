@@ -126,7 +126,7 @@ public sealed class SpanBatch : IDisposable
     {
         ObjectDisposedException.ThrowIf(!rented, this);
         if (body.Length > limits.MaxBodyBytes)
-            OtlpDecodeException.Throw(limits.MaxBodyBytes, $"at most {limits.MaxBodyBytes} bytes (configuration value Ingest:MaxBodyBytes)");
+            OtlpDecodeException.Throw(limits.MaxBodyBytes, $"at most {limits.MaxBodyBytes} bytes (configuration value ingest.maxBodyBytes)");
         SpanList.Clear();
         AttributeList.Clear();
         EventList.Clear();
@@ -144,7 +144,7 @@ public sealed class SpanBatch : IDisposable
     internal Span<byte> Append(int count)
     {
         if (count > transcodedLimit - arenaLength)
-            OtlpDecodeException.Throw(arenaLength, "text that grows less when decoded (configuration value Ingest:MaxTranscodedBytes)");
+            OtlpDecodeException.Throw(arenaLength, "text that grows less when decoded (configuration value ingest.maxTranscodedBytes)");
         if (count > arena.Length - arenaLength)
         {
             byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(arenaLength + count, (int)Math.Min(arena.Length * 2L, Array.MaxLength)));

@@ -11,7 +11,7 @@ internal static class SpanRules
     internal static string LongValue(IngestLimits limits) => Refusal("an attribute value is longer in bytes than", limits.MaxValueBytes, nameof(limits.MaxValueBytes));
 
     private static string Refusal(string what, int limit, string name) =>
-        string.Create(CultureInfo.InvariantCulture, $"{what} {limit} (configuration value Ingest:{name})");
+        string.Create(CultureInfo.InvariantCulture, $"{what} {limit} (configuration value ingest.m{name[1..]})");
 
     internal static int RecordCount(SpanBatch batch) => batch.AttributeList.Count + batch.EventList.Count + batch.LinkList.Count;
 

@@ -213,11 +213,11 @@ public sealed class DecoderTests
         var limits = new IngestLimits { MaxValueBytes = 100, MaxKeyBytes = 20, MaxNameBytes = 30, MaxSpans = 4 };
         var cases = new (OtlpSpan Span, string Name)[]
         {
-            (new OtlpSpan("bad", "k".Is(new string('v', 101))), "Ingest:MaxValueBytes"),
-            (new OtlpSpan("bad", "k".Is(new object?[] { new string('v', 99) })), "Ingest:MaxValueBytes"),
-            (new OtlpSpan("bad", new string('k', 21).Is("v")), "Ingest:MaxKeyBytes"),
-            (new OtlpSpan(new string('n', 31)), "Ingest:MaxNameBytes"),
-            (new OtlpSpan("bad") { Events = [new OtlpEvent("e", 1, "k".Is(new string('v', 101)))] }, "Ingest:MaxValueBytes"),
+            (new OtlpSpan("bad", "k".Is(new string('v', 101))), "ingest.maxValueBytes"),
+            (new OtlpSpan("bad", "k".Is(new object?[] { new string('v', 99) })), "ingest.maxValueBytes"),
+            (new OtlpSpan("bad", new string('k', 21).Is("v")), "ingest.maxKeyBytes"),
+            (new OtlpSpan(new string('n', 31)), "ingest.maxNameBytes"),
+            (new OtlpSpan("bad") { Events = [new OtlpEvent("e", 1, "k".Is(new string('v', 101)))] }, "ingest.maxValueBytes"),
         };
         foreach (var (span, name) in cases)
         {
@@ -234,7 +234,7 @@ public sealed class DecoderTests
         using var many = SpanBatch.Rent();
         OtlpTraceDecoder.Decode(OtlpRequest.Of([.. Enumerable.Range(0, 6).Select(i => new OtlpSpan($"s{i}"))]).Protobuf(), limits, many);
         Assert.Equal((4, 2), (many.SpanCount, many.Rejected));
-        Assert.Contains("Ingest:MaxSpans", many.RejectedReason, StringComparison.Ordinal);
+        Assert.Contains("ingest.maxSpans", many.RejectedReason, StringComparison.Ordinal);
         using var large = SpanBatch.Rent();
         Assert.Throws<OtlpDecodeException>(() => OtlpTraceDecoder.Decode(new byte[200], new IngestLimits { MaxBodyBytes = 100 }, large));
     }
