@@ -1,0 +1,92 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+using Evident.Ledger;
+using Evident.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Evident.Web;
+
+/// <summary>The ledger as readers may see it: durable sizes only, each entry with both of its hashes (design section 3).</summary>
+internal sealed class LedgerEndpoints(EvidentStore store)
+{
+    private const int DefaultEntries = 100, MaxEntries = 1000;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.Map("/api/v1/ledger/head", Api.Read(context => Api.WriteAsync(context, store.LedgerHead(), StoreJson.Default.LedgerHeadView)));
+        routes.Map("/api/v1/ledger/entries", Api.Read(EntriesAsync));
+        routes.Map("/api/v1/ledger/proof/{seq}", Api.Read(ProofAsync));
+    }
+
+    private Task EntriesAsync(HttpContext context)
+    {
+        long from = Api.Number(context.Request.Query, "from", 0, 0, long.MaxValue);
+        int limit = (int)Api.Number(context.Request.Query, "limit", DefaultEntries, 1, MaxEntries);
+        long size = store.LedgerHead().Size; // taken first: what is returned may reach beyond it, never end before it
+        IReadOnlyList<LedgerLine> lines = from < size ? store.LedgerEntries(from, limit) : [];
+
+        var body = new ArrayBufferWriter<byte>(64 * 1024);
+        using (var json = new Utf8JsonWriter(body))
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("entries"u8);
+            foreach (LedgerLine line in lines)
+            {
+                LedgerJson.Write(json, line);
+            }
+
+            json.WriteEndArray();
+            long next = lines.Count == 0 ? size : lines[^1].Seq + 1;
+            size = Math.Max(size, next);
+            if (next < size)
+            {
+                json.WriteNumber("next"u8, next);
+            }
+            else
+            {
+                json.WriteNull("next"u8);
+            }
+
+            json.WriteNumber("size"u8, size);
+            json.WriteEndObject();
+        }
+
+        return SendAsync(context, body.WrittenMemory);
+    }
+
+    private Task ProofAsync(HttpContext context)
+    {
+        string text = (string)context.Request.RouteValues["seq"]!;
+        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long seq))
+        {
+            throw new BadQueryException("A sequence number is a whole number from 0.");
+        }
+
+        if (store.LedgerProof(seq) is not { } proof)
+        {
+            return ErrorReply.WriteAsync(
+                context,
+                StatusCodes.Status404NotFound,
+                "entry_not_published",
+                "No published checkpoint covers an entry with that number yet; see published_size of /api/v1/ledger/head.");
+        }
+
+        var body = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(body))
+        {
+            LedgerJson.Write(json, proof);
+        }
+
+        return SendAsync(context, body.WrittenMemory);
+    }
+
+    private static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> json)
+    {
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = json.Length;
+        return context.Response.Body.WriteAsync(json, context.RequestAborted).AsTask();
+    }
+}

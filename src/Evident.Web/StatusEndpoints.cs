@@ -1,0 +1,98 @@
+using System.Globalization;
+using System.Text;
+using Evident.Platform;
+using Evident.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Evident.Web;
+
+/// <summary>How the appliance itself is: for the page, for a service manager and for Prometheus.</summary>
+internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, BodyBudget budget, string version, long startedUnixMillis)
+{
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.Map("/api/v1/status", Api.Read(context => Api.WriteAsync(context, Status(), WebJson.Default.StatusView)));
+        routes.Map("/healthz", Api.Read(HealthAsync));
+        routes.Map("/readyz", Api.Read(ReadyAsync));
+        routes.Map("/metrics", Api.Read(MetricsAsync));
+    }
+
+    internal StatusView Status()
+    {
+        LedgerHeadView head = store.LedgerHead();
+        IngestCounters ingest = store.Counters;
+        return new StatusView(
+            version,
+            "default",
+            new LedgerStatusView(head.Size, head.PublishedSize, head.PublishedTime),
+            new VaultStatusView("open", store.Vault.PayloadBytes),
+            new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
+            Open: true,
+            Rfc3339.FormatMillis(startedUnixMillis));
+    }
+
+    private Task HealthAsync(HttpContext context) => store.Ready == ReadyState.Failed
+        ? ErrorReply.WriteAsync(
+            context, StatusCodes.Status503ServiceUnavailable, "state_unknown", "The writer no longer knows its state; the process is stopping.")
+        : PlainAsync(context, "ok\n");
+
+    private Task ReadyAsync(HttpContext context) => store.Ready == ReadyState.Ready
+        ? PlainAsync(context, "ready\n")
+        : ErrorReply.WriteAsync(
+            context, StatusCodes.Status503ServiceUnavailable, "not_ready", "The appliance is stopping and takes nothing new.");
+
+    private static Task PlainAsync(HttpContext context, string text)
+    {
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        return context.Response.WriteAsync(text, context.RequestAborted);
+    }
+
+    // Prometheus text format 0.0.4. Every label value is one of our own, so the number of series has a fixed bound.
+    private Task MetricsAsync(HttpContext context)
+    {
+        IngestCounters ingest = store.Counters;
+        LedgerHeadView head = store.LedgerHead();
+        var text = new StringBuilder(4096);
+
+        Head(text, "evident_build_info", "gauge", "Constant 1; the label is the version that runs.");
+        text.Append("evident_build_info{version=\"").Append(version).Append("\"} 1\n");
+        Gauge(text, "evident_start_time_seconds", "Unix time of the start of the process.", startedUnixMillis / 1000);
+        Gauge(text, "evident_ready", "1 when the appliance takes requests.", store.Ready == ReadyState.Ready ? 1 : 0);
+
+        Head(text, "evident_ingest_spans_total", "counter", "Spans by what became of them, since the start.");
+        Sample(text, "evident_ingest_spans_total{result=\"accepted\"}", ingest.AcceptedSpans);
+        Sample(text, "evident_ingest_spans_total{result=\"duplicate\"}", ingest.DuplicateSpans);
+        Sample(text, "evident_ingest_spans_total{result=\"rejected\"}", ingest.RejectedSpans);
+
+        Head(text, "evident_ingest_requests_total", "counter", "Ingest requests answered with success or partial success.");
+        Sample(text, "evident_ingest_requests_total", counters.AcceptedRequests);
+        Head(text, "evident_requests_refused_total", "counter", "Ingest requests, and requests kept out by the Host, Origin and content-type rules, by status.");
+        foreach ((int status, long count) in counters.RefusedByStatus)
+        {
+            Sample(text, string.Create(CultureInfo.InvariantCulture, $"evident_requests_refused_total{{status=\"{status}\"}}"), count);
+        }
+
+        Gauge(text, "evident_body_bytes_in_flight", "Bytes of request bodies held at this moment.", budget.Held);
+        Gauge(text, "evident_ledger_entries", "Durable ledger entries.", head.Size);
+        Gauge(text, "evident_ledger_published_entries", "Ledger entries under a published checkpoint.", head.PublishedSize);
+        Gauge(text, "evident_vault_bytes", "Bytes of sealed payloads on disk.", store.Vault.PayloadBytes);
+        Gauge(text, "evident_partitions_unavailable", "Trace partitions that cannot be read.", store.Partitions.Count(p => !p.Available));
+
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
+    }
+
+    private static void Gauge(StringBuilder text, string name, string help, long value)
+    {
+        Head(text, name, "gauge", help);
+        Sample(text, name, value);
+    }
+
+    private static void Head(StringBuilder text, string name, string type, string help) =>
+        text.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+
+    private static void Sample(StringBuilder text, string series, long value) =>
+        text.Append(series).Append(' ').Append(value.ToString(CultureInfo.InvariantCulture)).Append('\n');
+}

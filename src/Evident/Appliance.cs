@@ -1,0 +1,196 @@
+using System.Runtime.InteropServices;
+using Evident.Configuration;
+using Evident.Control;
+using Evident.Platform;
+using Evident.Store;
+using Evident.Web;
+using Microsoft.Extensions.Logging;
+
+namespace Evident;
+
+/// <summary>
+/// The composition root: store, HTTP surface and control socket of one data directory in one process. Owns all three and stops them
+/// in the order accept no more, finish what runs, close the store.
+/// </summary>
+internal sealed class Appliance : IAsyncDisposable
+{
+    private readonly TaskCompletionSource<Exception> fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ApplianceLog log;
+    private readonly EvidentStore store;
+    private readonly EvidentWeb web;
+    private ControlServer? control;
+    private bool stopped;
+
+    private Appliance(ApplianceLog log, EvidentStore store, EvidentWeb web)
+    {
+        (this.log, this.store, this.web) = (log, store, web);
+        store.Fatal += e => fatal.TrySetResult(e);
+    }
+
+    /// <summary>The first address that it listens on, with its real port.</summary>
+    public string Url => web.Url;
+
+    /// <summary>Completes when the writer no longer knows its state: the process must end with 70 and must not close the store.</summary>
+    public Task<Exception> Fatal => fatal.Task;
+
+    /// <summary>Opens everything; requests are answered when this returns.</summary>
+    /// <exception cref="RefusedException">With the sentence and the exit code.</exception>
+    public static async Task<Appliance> StartAsync(ApplianceOptions options, string dataDirectory, CancellationToken cancel)
+    {
+        IReadOnlyList<ListenAddress> listen = CheckListen(options.Listen);
+        LocalUser.KeepFilesPrivate();
+        var log = new ApplianceLog(ApplianceLog.Level(options.Log.Level), Console.Error);
+
+        // Recovery and the server's own construction take about as long as each other: side by side.
+        Task<EvidentStore> opening = Task.Run(() => OpenedStore.Open(options, dataDirectory, log), cancel);
+        EvidentWeb web = EvidentWeb.Build(new WebSetup
+        {
+            Listen = listen,
+            Http = options.Http,
+            Ingest = options.Ingest.ToLimits(),
+            Log = log,
+            Version = BuildVersion.Text,
+        });
+        EvidentStore store;
+        try
+        {
+            store = await opening;
+        }
+        catch
+        {
+            await web.DisposeAsync();
+            log.Dispose();
+            throw;
+        }
+
+        var appliance = new Appliance(log, store, web);
+        try
+        {
+            string logs = Path.Combine(dataDirectory, "logs");
+            DurableDirectory.Create(logs);
+            log.AttachFile(logs, options.Log.MaxFileBytes, options.Log.MaxFiles);
+            await web.StartAsync(store, cancel);
+            appliance.control = ControlServer.Start(dataDirectory, new Operations(store), log.CreateLogger("Evident.Control"));
+            log.Write(LogLevel.Information, "Evident", $"version {BuildVersion.Text} listens on {string.Join(", ", web.Urls)}");
+            return appliance;
+        }
+        catch (IOException e)
+        {
+            await appliance.DisposeAsync();
+            throw new RefusedException(
+                $"Cannot listen on {string.Join(", ", options.Listen)}: {e.Message} Stop what uses the port, or choose another with --listen.");
+        }
+        catch
+        {
+            await appliance.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Waits for SIGTERM, SIGINT or SIGHUP, or for the writer's failure, stops accordingly, and returns the exit code.</summary>
+    public async Task<int> RunAsync(CancellationToken cancel)
+    {
+        using var signals = new StopSignals();
+        using CancellationTokenRegistration cancelled = cancel.Register(signals.Stop);
+        if (await Task.WhenAny(signals.Stopped, Fatal) == Fatal)
+        {
+            return await FailAsync();
+        }
+
+        log.Write(LogLevel.Information, "Evident", "stopping: no more requests are accepted");
+        await StopAsync();
+        return Fatal.IsCompleted ? await FailAsync() : ExitCode.Done;
+    }
+
+    /// <summary>The ordered clean stop. Afterwards the ledger's head is published and the lock is free.</summary>
+    public async Task StopAsync()
+    {
+        if (stopped)
+        {
+            return;
+        }
+
+        stopped = true;
+        await web.StopAsync();
+        if (control is not null)
+        {
+            await control.DisposeAsync();
+        }
+
+        if (!Fatal.IsCompleted)
+        {
+            store.Close();
+        }
+
+        log.Write(LogLevel.Information, "Evident", "stopped");
+    }
+
+    // Nothing is written any more and nothing is closed in order: what is on disk is for recovery to find out.
+    private async Task<int> FailAsync()
+    {
+        Exception cause = await Fatal;
+        log.Write(LogLevel.Critical, "Evident", "the writer no longer knows what is on disk; the process stops with 70 and recovery decides at the next start", cause);
+        log.Dispose();
+        Environment.Exit(ExitCode.StateUnknown);
+        return ExitCode.StateUnknown;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await web.DisposeAsync();
+        store.Dispose();
+        log.Dispose();
+    }
+
+    private static List<ListenAddress> CheckListen(IEnumerable<string> texts)
+    {
+        var addresses = new List<ListenAddress>();
+        foreach (string text in texts)
+        {
+            ListenAddress address = ListenAddress.Parse(text, out string? problem) ?? throw new RefusedException(problem!);
+            if (!address.IsLoopback)
+            {
+                throw new RefusedException(
+                    $"Refused to listen on {address.Url}: other machines can reach that address, and TLS and authentication are not configured. "
+                    + $"Listen on a loopback address ({ListenAddress.Default}) and put a reverse proxy on this machine in front that ends TLS and "
+                    + "authenticates; name its host in the configuration value http.allowedHosts.");
+            }
+
+            addresses.Add(address);
+        }
+
+        return addresses;
+    }
+
+    /// <summary>The first signal asks for the clean stop, a second one ends the process as the system does by default.</summary>
+    private sealed class StopSignals : IDisposable
+    {
+        private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly List<PosixSignalRegistration> registrations;
+
+        public StopSignals() => registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle),
+        ];
+
+        public Task Stopped => stopped.Task;
+
+        public void Stop() => stopped.TrySetResult();
+
+        public void Dispose() => registrations.ForEach(r => r.Dispose());
+
+        private void Handle(PosixSignalContext context) => context.Cancel = stopped.TrySetResult();
+    }
+}
+
+/// <summary>Which build this is.</summary>
+internal static class BuildVersion
+{
+    /// <summary>For example <c>0.1.0</c>, or with the commit when the build knew it: <c>0.1.0+4f682f7</c>.</summary>
+    public static string Text { get; } =
+        typeof(BuildVersion).Assembly.GetCustomAttributes(typeof(System.Reflection.AssemblyInformationalVersionAttribute), false)
+            .OfType<System.Reflection.AssemblyInformationalVersionAttribute>().FirstOrDefault()?.InformationalVersion ?? "unknown";
+}

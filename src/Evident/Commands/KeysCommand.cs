@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Evident.Ledger;
+
+namespace Evident.Commands;
+
+/// <summary><c>evident keys status</c>: which key files there are and who may read them. No key is opened.</summary>
+internal static class KeysCommand
+{
+    public static Command Create()
+    {
+        Command command = CommandLine.Command("keys", "Shows the state of the keys.", "evident keys status");
+        command.Subcommands.Add(Status());
+        return command;
+    }
+
+    private static Command Status()
+    {
+        Command command = CommandLine.Command("status", 
+            "Lists the key files with permissions, size and age, and the ledger's origin, which carries the identity key's fingerprint.",
+            "evident keys status --json");
+        var data = new DataOptions(command, withConfig: false);
+        Option<bool> json = new("--json") { Description = "Prints one JSON object." };
+        command.Options.Add(json);
+        command.SetAction(async (parsed, _) =>
+        {
+            string directory = Path.Combine(data.Directory(parsed), "keys");
+            if (!Directory.Exists(directory))
+            {
+                throw new RefusedException($"There are no keys in '{data.Directory(parsed)}'; name the data directory with --data or EVIDENT_DATA.");
+            }
+
+            string? origin = Origin(Path.Combine(data.Directory(parsed), "ledger"));
+            FileInfo[] files = [.. new DirectoryInfo(directory).EnumerateFiles().OrderBy(f => f.Name, StringComparer.Ordinal)];
+            TextWriter output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json))
+            {
+                await output.WriteLineAsync(Encoding.UTF8.GetString(Json(origin, files)));
+                return ExitCode.Done;
+            }
+
+            await output.WriteLineAsync($"ledger origin: {origin ?? "none yet"}");
+            foreach (FileInfo file in files)
+            {
+                await output.WriteLineAsync(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{Mode(file)}  {file.Length,7}  {file.LastWriteTimeUtc:yyyy-MM-dd'T'HH:mm:ss'Z'}  {file.Name}{(IsPrivate(file) ? "" : "  READABLE BY OTHERS")}"));
+            }
+
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Nobody but the owner may read or write it.</summary>
+    public static bool IsPrivate(FileSystemInfo file) =>
+        (file.UnixFileMode & ~(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute)) == 0;
+
+    public static string Mode(FileSystemInfo file) => Convert.ToString((int)file.UnixFileMode, 8).PadLeft(4, '0');
+
+    private static byte[] Json(string? origin, FileInfo[] files) => Control.Reply.Done(json =>
+    {
+        json.WriteString("ledger_origin"u8, origin);
+        json.WriteStartArray("files"u8);
+        foreach (FileInfo file in files)
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, file.Name);
+            json.WriteString("mode"u8, Mode(file));
+            json.WriteBoolean("private"u8, IsPrivate(file));
+            json.WriteNumber("bytes"u8, file.Length);
+            json.WriteString("written"u8, Platform.Rfc3339.FormatMillis(new DateTimeOffset(file.LastWriteTimeUtc).ToUnixTimeMilliseconds()));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }).Json;
+
+    private static string? Origin(string ledgerDirectory) =>
+        Directory.Exists(ledgerDirectory) ? LedgerReader.NewestPublished(ledgerDirectory)?.Split('\n')[0] : null;
+}

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Evident.Configuration;
+
+namespace Evident.Commands;
+
+/// <summary><c>evident serve</c>: the appliance, until a signal stops it.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        Command command = CommandLine.Command("serve", 
+            "Runs the appliance: OTLP/HTTP listener, query API and page. Prints one line, 'evident: ready on URL', when it accepts "
+            + "requests. SIGTERM and SIGINT stop it in order. Exit codes: 0 stopped, 1 refused, 70 state unknown.",
+            "evident serve --data /var/lib/evident --listen http://127.0.0.1:4318");
+        var data = new DataOptions(command);
+        Option<string[]> listen = Listen();
+        command.Options.Add(listen);
+        command.SetAction(async (parsed, cancel) =>
+        {
+            ApplianceOptions options = data.Load(parsed);
+            Override(options, parsed.GetValue(listen));
+            await using Appliance appliance = await Appliance.StartAsync(options, data.Directory(parsed), cancel);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync($"evident: ready on {appliance.Url}");
+            await parsed.InvocationConfiguration.Output.FlushAsync(cancel);
+            return await appliance.RunAsync(cancel);
+        });
+        return command;
+    }
+
+    public static Option<string[]> Listen() => new("--listen")
+    {
+        Description = "An address to listen on, again for each further one; replaces the configured list. Port 0 lets the system choose.",
+        HelpName = "URL",
+    };
+
+    public static void Override(ApplianceOptions options, string[]? listen)
+    {
+        if (listen is { Length: > 0 })
+        {
+            options.Listen = [.. listen];
+        }
+    }
+}

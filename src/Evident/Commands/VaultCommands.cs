@@ -1,0 +1,71 @@
+using System.CommandLine;
+using System.Text;
+using Evident.Control;
+
+namespace Evident.Commands;
+
+/// <summary><c>evident vault read | status</c>: through the running appliance, or in process when none runs.</summary>
+internal static class VaultCommands
+{
+    public static Command Create()
+    {
+        Command command = CommandLine.Command("vault", 
+            "Opens sealed payloads; every opening is a ledger entry first.", "evident vault status");
+        command.Subcommands.Add(Read());
+        command.Subcommands.Add(Status());
+        return command;
+    }
+
+    private static Command Read()
+    {
+        Command command = CommandLine.Command("read", 
+            "Writes the ledger entry, waits until it is durable, then prints the payload's bytes and nothing else.",
+            "evident vault read vr_01ARZ3NDEKTSV4RRFFQ69G5FAV --reason 'ticket 9421: wrong refund'");
+        var data = new DataOptions(command);
+        Argument<string> reference = new("REF") { Description = "The reference that the trace keeps, vr_ and 26 characters." };
+        Option<string> reason = new("--reason") { Description = "Why; sealed beside the ledger entry.", HelpName = "TEXT", Required = true };
+        reason.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not { Length: <= Operation.MaxReasonChars } text || string.IsNullOrWhiteSpace(text))
+            {
+                result.AddError($"--reason takes 1 to {Operation.MaxReasonChars} characters.");
+            }
+        });
+        command.Arguments.Add(reference);
+        command.Options.Add(reason);
+        command.SetAction(async (parsed, cancel) =>
+        {
+            var operation = new Operation(Operation.VaultRead, parsed.GetValue(reference), parsed.GetValue(reason));
+            Reply reply = Checked(await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), operation, cancel));
+            if (ReferenceEquals(parsed.InvocationConfiguration.Output, Console.Out))
+            {
+                await using Stream stdout = Console.OpenStandardOutput(); // bytes, whatever they are
+                await stdout.WriteAsync(reply.Payload, cancel);
+            }
+            else
+            {
+                await parsed.InvocationConfiguration.Output.WriteAsync(Encoding.UTF8.GetString(reply.Payload));
+            }
+
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Status()
+    {
+        Command command = CommandLine.Command("status", "Prints what the vault holds.", "evident vault status --json");
+        var data = new DataOptions(command);
+        Option<bool> json = new("--json") { Description = "Prints one JSON object." };
+        command.Options.Add(json);
+        command.SetAction(async (parsed, cancel) =>
+        {
+            Reply reply = Checked(await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), new Operation(Operation.VaultStatus), cancel));
+            await Print.ObjectAsync(parsed.InvocationConfiguration.Output, reply.Json, parsed.GetValue(json));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Reply Checked(Reply reply) => reply.Error is null ? reply : throw new RefusedException(reply.Error, reply.ExitCode);
+}

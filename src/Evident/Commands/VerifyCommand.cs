@@ -1,0 +1,89 @@
+using System.CommandLine;
+using Evident.Ledger;
+using Evident.Platform;
+
+namespace Evident.Commands;
+
+/// <summary><c>evident verify</c>: uses Evident.Ledger and nothing else of the appliance, opens no socket, writes only the report.</summary>
+internal static class VerifyCommand
+{
+    public static Command Create()
+    {
+        Command command = CommandLine.Command("verify", 
+            "Checks a ledger: every line, hash, chain, root and signature, and whether it extends the heads that you know. Exit codes: "
+            + "0 verified, 10 consistent but unanchored, 12 sound with notes, 30 rolled back, 31 forked, 32 altered, 33 key violation, "
+            + "34 malformed, 40 incomplete, 64 wrong command line.",
+            "evident verify /var/lib/evident --known-head head-2026-11-01.note",
+            "evident verify ./bundle --json");
+        Argument<string> path = new("PATH") { Description = "A data directory, a ledger directory or a bundle." };
+        Option<string[]> heads = new("--known-head") { Description = "A checkpoint note that you kept elsewhere; again for each further one.", HelpName = "FILE" };
+        Option<long?> tail = new("--max-unanchored") { Description = "How many entries may lie after the newest known head.", HelpName = "N" };
+        Option<string?> report = new("--report") { Description = "Also writes the report as JSON to this file, which must not exist.", HelpName = "FILE" };
+        Option<bool> unanchored = new("--allow-unanchored") { Description = "Exit with 0 instead of 10; the verdict's words stay." };
+        Option<bool> notes = new("--allow-notes") { Description = "Exit with 0 instead of 12; the verdict's words stay." };
+        Option<bool> json = new("--json") { Description = "Prints the report as JSON." };
+        command.Arguments.Add(path);
+        foreach (Option option in new Option[] { heads, tail, report, unanchored, notes, json })
+        {
+            command.Options.Add(option);
+        }
+
+        // Promised flags that this version cannot honour: refused, because a check that is silently skipped looks like one that passed.
+        foreach ((string name, bool takesValue) in new[] { ("--policy", true), ("--cosign", true), ("--vault", false), ("--index", false), ("--traces", false) })
+        {
+            Option later = takesValue ? new Option<string?>(name) { Hidden = true } : new Option<bool>(name) { Hidden = true };
+            later.Validators.Add(result =>
+            {
+                if (!result.Implicit)
+                {
+                    result.AddError($"This version cannot check what {name} asks for, and does not skip it silently; leave {name} out.");
+                }
+            });
+            command.Options.Add(later);
+        }
+
+        tail.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: ['-', ..] }]) // what is no number at all, the parser itself refuses
+            {
+                result.AddError("--max-unanchored is 0 or more.");
+            }
+        });
+
+        report.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } file && Path.Exists(file))
+            {
+                result.AddError($"'{file}' is there already; --report writes a new file only.");
+            }
+        });
+
+        command.SetAction(async (parsed, cancel) =>
+        {
+            VerifyReport verified = LedgerVerifier.Verify(
+                new VerifyRequest
+                {
+                    Path = parsed.GetValue(path)!,
+                    KnownHeads = parsed.GetValue(heads) ?? [],
+                    MaxUnanchored = parsed.GetValue(tail),
+                    AllowUnanchored = parsed.GetValue(unanchored),
+                    AllowNotes = parsed.GetValue(notes),
+                },
+                progress: null,
+                cancel);
+            byte[] machine = verified.ToJson();
+            if (parsed.GetValue(report) is { } file)
+            {
+                using DurableFile target = DurableFile.CreateNew(file, 0x1A4 /* 0644: a report is for others */);
+                target.WriteAt(0, machine);
+                target.Sync();
+            }
+
+            TextWriter output = parsed.InvocationConfiguration.Output;
+            string text = parsed.GetValue(json) ? System.Text.Encoding.UTF8.GetString(machine) : verified.ToText();
+            await output.WriteLineAsync(text.TrimEnd('\n'));
+            return verified.ExitCode;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,3 @@
+using Evident.Commands;
+
+return await CommandLine.RunAsync(args, Console.Out, Console.Error);

@@ -1,0 +1,75 @@
+using System.Net.Http.Headers;
+using Evident.Ingest;
+using Evident.Platform;
+using Evident.Store;
+using Evident.Web;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Evident.Tests.Web;
+
+/// <summary>The real HTTP surface on a port of its own over a real store in a directory of its own.</summary>
+internal sealed class RunningWeb : IAsyncDisposable
+{
+    private readonly TemporaryDirectory data;
+    private readonly EvidentWeb web;
+
+    private RunningWeb(TemporaryDirectory data, EvidentStore store, EvidentWeb web)
+    {
+        (this.data, Store, this.web) = (data, store, web);
+        Client = new HttpClient { BaseAddress = new Uri(web.Url) };
+    }
+
+    public EvidentStore Store { get; }
+
+    public HttpClient Client { get; }
+
+    public string Url => web.Url;
+
+    public static async Task<RunningWeb> StartAsync(IngestLimits? limits = null, HttpLimits? http = null, Func<string, StoreOptions>? options = null)
+    {
+        var data = new TemporaryDirectory();
+        limits ??= new IngestLimits();
+        string directory = Path.Combine(data.Path, "data");
+        EvidentStore store = EvidentStore.Open(
+            options?.Invoke(directory) ?? new StoreOptions { DataDirectory = directory, Limits = limits }, SystemClock.Instance, (_, _) => { });
+        EvidentWeb web = EvidentWeb.Build(new WebSetup
+        {
+            Listen = [ListenAddress.Parse("http://127.0.0.1:0", out _)!],
+            Ingest = limits,
+            Http = http ?? new HttpLimits(),
+            Log = NullLoggerProvider.Instance,
+            Version = "0.0.0-test",
+        });
+        await web.StartAsync(store);
+        return new RunningWeb(data, store, web);
+    }
+
+    public async Task<(int Status, string? Type, byte[] Body, HttpResponseMessage Response)> PostAsync(
+        string path, byte[] body, string? contentType, string? encoding = null, bool chunked = false)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(body) };
+        request.Content.Headers.ContentType = contentType is null ? null : MediaTypeHeaderValue.Parse(contentType);
+        if (encoding is not null)
+        {
+            request.Content.Headers.ContentEncoding.Add(encoding);
+        }
+
+        request.Headers.TransferEncodingChunked = chunked;
+        HttpResponseMessage response = await Client.SendAsync(request);
+        return ((int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, await response.Content.ReadAsByteArrayAsync(), response);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await web.StopAsync();
+        await web.DisposeAsync();
+        if (Store.Ready == ReadyState.Ready)
+        {
+            Store.Close();
+        }
+
+        Store.Dispose();
+        data.Dispose();
+    }
+}
