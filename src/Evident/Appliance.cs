@@ -129,7 +129,7 @@ internal sealed class Appliance : IAsyncDisposable
     private async Task<int> FailAsync()
     {
         Exception cause = await Fatal;
-        log.Write(LogLevel.Critical, "Evident", "the writer no longer knows what is on disk; the process stops with 70 and recovery decides at the next start", cause);
+        log.Write(LogLevel.Critical, "Evident", $"the process stops with 70 and the next start decides: {cause.Message}", cause);
         log.Dispose();
         Environment.Exit(ExitCode.StateUnknown);
         return ExitCode.StateUnknown;

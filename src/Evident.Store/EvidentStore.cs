@@ -1,0 +1,432 @@
+using System.Text.Json;
+using Evident.Ingest;
+using Evident.Ledger;
+using Evident.Platform;
+using Evident.Vault;
+
+namespace Evident.Store;
+
+/// <summary>
+/// The trace store: one writer and its readers over one data directory, which it owns as long as it is open (flock). What is acknowledged is on stable
+/// storage, vault and ledger included. Thread safe. docs/store.md tells the life of a span.
+/// </summary>
+public sealed class EvidentStore : IDisposable
+{
+    private const int ApprovalDays = 32; // partitions whose approvals are taken back at the start
+    private const int SettledApprovals = 2_048; // executed ones and lone calls taken back from each of the two newest
+    private const int MaxLedgerPage = 1_000;
+    private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
+
+    private readonly StoreOptions options;
+    private readonly DataLock ownership;
+    private readonly VaultStore vault;
+    private readonly PartitionSet partitions;
+    private readonly LedgerLog ledger;
+    private readonly WriteQueue queue;
+    private readonly IngestPipeline pipeline;
+    private readonly BatchWriter writer;
+    private readonly Projections projections;
+    private readonly RunDirectory directory;
+    private readonly SpanReader spans;
+    private readonly PayloadReads payloads;
+    private readonly Thread writing;
+    private readonly Thread scrubbing;
+    private readonly CancellationTokenSource stopping = new();
+    private Action<Exception>? fatal; // both guarded by stopping
+    private Exception? failure;
+    private readonly string ledgerDirectory;
+    private long refused;
+    private int state = (int)ReadyState.Ready;
+    private int closed;
+
+    private EvidentStore(
+        StoreOptions options, IClock clock, Action<string, Exception?> log, DataLock ownership, VaultStore vault, PartitionSet partitions, LedgerLog ledger, ApprovalBook approvals,
+        Stack<IDisposable> open)
+    {
+        this.options = options;
+        this.ownership = ownership;
+        this.vault = vault;
+        this.partitions = partitions;
+        this.ledger = ledger;
+        ledgerDirectory = LedgerPath(options);
+        queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
+        pipeline = new IngestPipeline(options, vault, queue);
+        writer = Held(open, new BatchWriter(options, clock, vault, ledger, partitions, approvals, queue, log));
+        writer.Recover();
+        projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
+        directory = new RunDirectory(Path.Combine(options.DataDirectory, "outcomes.db"), projections);
+        spans = new SpanReader(partitions, options.Tools, log);
+        payloads = new PayloadReads(vault, pipeline, queue, clock);
+        writer.Committed += projections.Signal;
+        writer.Fatal += Fail;
+        projections.Start();
+        writing = writer.Start();
+        scrubbing = new Thread(() => Scrub(log)) { Name = "evident-scrub", IsBackground = true, Priority = ThreadPriority.Lowest };
+    }
+
+    /// <summary>
+    /// The writer no longer knows what is on the disk (every waiting caller has failed), or the ledger was found altered: the process must exit with 70 so that
+    /// the next start looks. Raised once per subscriber, at once when it has already happened.
+    /// </summary>
+    public event Action<Exception> Fatal
+    {
+        add
+        {
+            lock (stopping)
+            {
+                fatal += value;
+                if (failure is null)
+                {
+                    return;
+                }
+            }
+
+            value(failure);
+        }
+
+        remove
+        {
+            lock (stopping)
+            {
+                fatal -= value;
+            }
+        }
+    }
+
+    public ReadyState Ready => (ReadyState)Volatile.Read(ref state);
+
+    public IngestCounters Counters => new(writer.Counters.Accepted, writer.Counters.Duplicates, writer.Counters.Rejected, Volatile.Read(ref refused));
+
+    public VaultStatus Vault => vault.Status();
+
+    /// <summary>The day files, oldest first; one that cannot be read says why, and the others serve.</summary>
+    public IReadOnlyList<PartitionStatus> Partitions => [.. partitions.Files.Select(f => new PartitionStatus(f.Name, f.Problem is null, f.Problem))];
+
+    /// <summary>
+    /// The design's start order: lock, vault, what the newest partition remembers of the ledger, ledger (which moves a torn tail away, begins a new epoch and
+    /// says so), outbox replay, projections, accept.
+    /// </summary>
+    /// <param name="log">Gets one sentence, free of sender text, and the exception it is about.</param>
+    /// <exception cref="DataDirectoryBusyException">Another process owns the directory.</exception>
+    /// <exception cref="LedgerStateException">The ledger is not what was left behind: exit 70; nothing was moved, nothing was signed.</exception>
+    /// <exception cref="VaultException">Keys or keystore do not open.</exception>
+    /// <exception cref="StoreException">A newer Evident wrote the partition of today.</exception>
+    public static EvidentStore Open(StoreOptions options, IClock clock, Action<string, Exception?> log)
+    {
+        DurableDirectory.Create(options.DataDirectory);
+        var open = new Stack<IDisposable>();
+        try
+        {
+            var ownership = Held(open, DataLock.Acquire(Path.Combine(options.DataDirectory, "lock")));
+            string traces = Path.Combine(options.DataDirectory, "traces"), keys = Path.Combine(options.DataDirectory, "keys");
+            DurableDirectory.Create(traces);
+            DurableDirectory.Create(keys);
+            bool hasTraces = Directory.EnumerateFiles(traces, "*.db").Any();
+            var vault = Held(open, VaultStore.Open(
+                new VaultOptions
+                {
+                    Directory = Path.Combine(options.DataDirectory, "vault"), KeysDirectory = keys, ShortDays = options.VaultShortDays, LongDays = options.VaultLongDays,
+                    MaxScopes = options.MaxScopes,
+                    KeystoreFloor = hasTraces ? 1 : 0, // the first partition is made after the first keystore: a vault without one has been lost
+                },
+                clock));
+            SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
+            var partitions = Held(open, new PartitionSet(traces));
+            var (floor, hint) = Remembered(partitions, log);
+            bool quick = hint is not null && LedgerBytes(options) > options.QuickStartLedgerBytes;
+            var ledger = Held(open, LedgerLog.Open(
+                new LedgerOptions { Directory = LedgerPath(options), KeysDirectory = keys }, quick ? hint : null, floor, clock, out var recovery));
+            if (recovery.QuarantinedBytes > 0)
+            {
+                log($"the ledger ended in a torn tail of {recovery.QuarantinedBytes} bytes; it was moved to {recovery.QuarantineFile}", null);
+            }
+
+            var store = new EvidentStore(options, clock, log, ownership, vault, partitions, ledger, OpenApprovals(options, partitions, log), open);
+            if (quick)
+            {
+                store.scrubbing.Start();
+            }
+
+            return store;
+        }
+        catch
+        {
+            while (open.TryPop(out var held))
+            {
+                held.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    private void Fail(Exception unknown)
+    {
+        Volatile.Write(ref state, (int)ReadyState.Failed);
+        Action<Exception>? told;
+        lock (stopping)
+        {
+            if (failure is not null)
+            {
+                return;
+            }
+
+            failure = unknown;
+            told = fatal;
+        }
+
+        told?.Invoke(unknown);
+    }
+
+    // After a quick start: what was altered before the last checkpoint must not go on being served as the record.
+    private void Scrub(Action<string, Exception?> log)
+    {
+        try
+        {
+            if (LedgerScrub.Check(ledgerDirectory, writer.Ledger.Head.Size, stopping.Token) is { } finding)
+            {
+                log($"the ledger was altered on the disk; the process stops. Run `evident verify`. {finding}", null);
+                Fail(new LedgerStateException(finding));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // the store closes; the next start looks again
+        }
+    }
+
+    private static long LedgerBytes(StoreOptions options) => Directory.Exists(LedgerPath(options))
+        ? Directory.EnumerateFiles(LedgerPath(options), "*" + LedgerFormat.SegmentSuffix).Sum(file => new FileInfo(file).Length)
+        : 0;
+
+    /// <summary>
+    /// Cleans and seals on the calling thread, queues, and completes when all of it is durable. The batch is not used any more once the task is returned.
+    /// Cancelling gives up the wait, never the request: once queued it is stored whole.
+    /// </summary>
+    /// <exception cref="QueueFullException">Nothing was stored; try again in a moment.</exception>
+    /// <exception cref="StoreStoppedException">The store stops, or the writer failed and what became of the request is unknown.</exception>
+    public ValueTask<IngestReceipt> IngestAsync(SpanBatch dirty, IngestSource source, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        if (dirty.SpanCount == 0)
+        {
+            return new ValueTask<IngestReceipt>(new IngestReceipt(0, 0, dirty.Rejected, dirty.RejectedReason));
+        }
+
+        try
+        {
+            return new ValueTask<IngestReceipt>(pipeline.Submit(dirty, source).WaitAsync(cancellation));
+        }
+        catch (QueueFullException)
+        {
+            Interlocked.Increment(ref refused);
+            throw;
+        }
+    }
+
+    /// <summary>Newest first. What was acknowledged before the call is in the answer, unless the projections lag by more than the query wait.</summary>
+    public RunPage FindRuns(RunFilter filter, CancellationToken cancellation)
+    {
+        projections.CatchUp(options.QueryWaitMillis, cancellation);
+        return directory.Find(filter, cancellation);
+    }
+
+    /// <summary>By the shown id, or by the id of one of the run's traces; null when there is no such run.</summary>
+    public RunStory? GetRun(string runId, CancellationToken cancellation)
+    {
+        projections.CatchUp(options.QueryWaitMillis, cancellation);
+        var traces = directory.TracesOf(DefaultWorkspace, runId, cancellation);
+        if (traces.Count == 0 && TraceId.TryParse(runId, out var member) && directory.PlaceOf(DefaultWorkspace, member, cancellation)?.Run is { } owner)
+        {
+            runId = owner; // asked for by the id of one of its traces
+            traces = directory.TracesOf(DefaultWorkspace, runId, cancellation);
+        }
+
+        var merged = traces.SelectMany(t => spans.Read(DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
+        return merged.Length == 0 ? null : StoryBuilder.Build(runId, merged, directory.EntriesOf(traces.Select(t => t.Trace), cancellation), spans, options.Tools);
+    }
+
+    /// <summary>Every stored span of a trace; null when there is none.</summary>
+    public TraceView? GetTrace(TraceId trace, CancellationToken cancellation)
+    {
+        projections.CatchUp(TraceWaitMillis, cancellation);
+        var place = directory.PlaceOf(DefaultWorkspace, trace, cancellation);
+        var merged = spans.Read(DefaultWorkspace, trace, place?.FirstDay, cancellation);
+        if (merged.Count == 0)
+        {
+            return null;
+        }
+
+        var marks = directory.EntriesOf([trace], cancellation).ToLookup(e => e.Span, e => e.Mark.Seq);
+        return new TraceView(trace.ToString(), place?.Run ?? trace.ToString(), [.. merged.Select(m => spans.View(m, [.. marks[m.Span.Key()]]))]);
+    }
+
+    public LedgerHeadView LedgerHead()
+    {
+        var now = writer.Ledger;
+        return new LedgerHeadView(
+            now.Origin, now.Head.Size, Convert.ToBase64String(now.Head.Root), LedgerReader.NewestPublished(ledgerDirectory) ?? "", now.PublishedSize, now.IdentityVkey, now.Epoch)
+        {
+            PublishedTime = now.PublishedUnixMillis is { } published ? Rfc3339.FormatMillis(published) : null,
+        };
+    }
+
+    /// <summary>Durable entries from a sequence number on, at most <paramref name="limit"/> (1..1,000).</summary>
+    public IReadOnlyList<LedgerLine> LedgerEntries(long from, int limit)
+    {
+        long size = writer.Ledger.Head.Size;
+        return from < 0 || from >= size ? [] : [.. LedgerReader.Read(ledgerDirectory, from, Math.Clamp(limit, 1, MaxLedgerPage), size)];
+    }
+
+    /// <summary>Leads from the entry to the newest durable checkpoint; null when there is no such entry.</summary>
+    public InclusionProof? LedgerProof(long seq)
+    {
+        long size = writer.Ledger.Head.Size;
+        return seq < 0 || seq >= size ? null : LedgerReader.Prove(ledgerDirectory, seq, size);
+    }
+
+    /// <summary>
+    /// Opens one payload. The ledger says so, durably, before the plaintext exists; when it cannot, there is no plaintext. The reason is sealed itself, and
+    /// stands in the ledger as reference and commitment.
+    /// </summary>
+    /// <exception cref="PayloadDeniedException">Unknown, expired, shredded or damaged; the refusal is in the ledger.</exception>
+    /// <exception cref="ArgumentException">No reason was given.</exception>
+    public Task<VaultPayload> ReadPayloadAsync(string reference, string reason, Actor actor, CancellationToken cancellation) =>
+        payloads.ReadAsync(reference, reason, actor, cancellation);
+
+    /// <summary>The clean stop: refuse, drain, publish, store the hint for the next start, close. Safe to call again and after a failure.</summary>
+    public void Close()
+    {
+        if (Interlocked.Exchange(ref closed, 1) != 0)
+        {
+            return;
+        }
+
+        Interlocked.CompareExchange(ref state, (int)ReadyState.Stopping, (int)ReadyState.Ready);
+        stopping.Cancel();
+        if (scrubbing.IsAlive && scrubbing != Thread.CurrentThread)
+        {
+            scrubbing.Join();
+        }
+
+        queue.Close(null);
+        directory.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot
+        projections.Dispose();
+        partitions.Dispose();
+        writing.Join();
+        writer.Dispose();
+        partitions.Dispose(); // what the writer itself had opened for dedup
+        ledger.Dispose();
+        vault.Dispose();
+        ownership.Dispose();
+    }
+
+    public void Dispose() => Close();
+
+    private const string DefaultWorkspace = "default";
+
+    private static string LedgerPath(StoreOptions options) => Path.Combine(options.DataDirectory, "ledger");
+
+    private static T Held<T>(Stack<IDisposable> open, T opened)
+        where T : IDisposable
+    {
+        open.Push(opened);
+        return opened;
+    }
+
+    // What is to be written to must be sound. A damaged file is kept under another name for whoever wants to salvage it.
+    private static void SetDamagedAside(string traces, string today, IClock clock, Action<string, Exception?> log)
+    {
+        string path = Path.Combine(traces, today + ".db");
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        try
+        {
+            using var reader = new PartitionReader(path);
+            _ = reader.Head;
+        }
+        catch (Exception damage) when (PartitionFile.IsDamage(damage) && damage is not StoreException)
+        {
+            string aside = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{path}.damaged-{clock.UnixMillis}");
+            foreach (string suffix in (ReadOnlySpan<string>)["-wal", "-shm", ""])
+            {
+                if (File.Exists(path + suffix))
+                {
+                    File.Move(path + suffix, aside + suffix);
+                }
+            }
+
+            DurableDirectory.Sync(traces);
+            log($"the partition of today cannot be read and was set aside as '{Path.GetFileName(aside)}'; what it holds is not shown: {damage.Message}", damage);
+        }
+    }
+
+    // The newest partition that can be read says how far the ledger was durable: a ledger below that was rolled back.
+    private static (LedgerHead? Floor, LedgerResume? Hint) Remembered(PartitionSet partitions, Action<string, Exception?> log)
+    {
+        LedgerHead? floor = null;
+        LedgerResume? hint = null;
+        for (int i = partitions.Files.Count - 1; i >= 0 && floor is null; i--)
+        {
+            partitions.Files[i].TryRead(
+                reader =>
+                {
+                    floor = reader.Head;
+                    hint = reader.Resume;
+                },
+                log);
+        }
+
+        return (floor, hint?.Size == floor?.Size ? hint : null);
+    }
+
+    // Every open approval of the last days, and of the rest what was touched last. A newer file's word on an approval stands against an older one's.
+    private static ApprovalBook OpenApprovals(StoreOptions options, PartitionSet partitions, Action<string, Exception?> log)
+    {
+        var found = new List<ApprovalCase>();
+        var newer = new List<PartitionFile>();
+        foreach (var file in partitions.Files.Reverse().Take(ApprovalDays))
+        {
+            var bodies = new List<(string Id, byte[] Body)>();
+            file.TryRead(
+                reader =>
+                {
+                    bodies.AddRange(reader.ReadApprovals(open: true, options.OpenApprovals));
+                    bodies.AddRange(newer.Count < 2 ? reader.ReadApprovals(open: false, SettledApprovals) : []);
+                },
+                log);
+            foreach (var (id, body) in bodies)
+            {
+                bool superseded = false;
+                foreach (var later in newer)
+                {
+                    later.TryRead(reader => superseded |= reader.HasApproval(id), log);
+                }
+
+                if (!superseded)
+                {
+                    found.Add(JsonSerializer.Deserialize(body, StoreState.Default.ApprovalCase)!);
+                }
+            }
+
+            newer.Add(file);
+        }
+
+        found.Reverse(); // oldest first: the book forgets the oldest when it is full
+        var book = new ApprovalBook(options.OpenApprovals);
+        var told = found.Where(c => (c.RequestSpan ?? c.DecisionSpan) is not null).Select(c => c.ExecutionSpan).ToHashSet();
+        foreach (var stored in found)
+        {
+            // A call that was joined to its approval on a later day still stands alone in its own day's file.
+            if ((stored.RequestSpan ?? stored.DecisionSpan) is not null || !told.Contains(stored.ExecutionSpan))
+            {
+                book.Restore(stored);
+            }
+        }
+
+        return book;
+    }
+}

@@ -1,0 +1,97 @@
+using Evident.Ingest;
+using Evident.Platform;
+
+namespace Evident.Store;
+
+/// <summary>One span with its revisions merged.</summary>
+internal readonly record struct MergedSpan(StoredSpan Span, int Revisions);
+
+/// <summary>Reads spans straight from the partitions, newest first, and shows them as the API does. Thread safe.</summary>
+internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Action<string, Exception?> log)
+{
+    /// <summary>Every span of a trace that a serving partition holds, in order of start.</summary>
+    /// <param name="firstDay">Older partitions are not looked at; null looks at all.</param>
+    public IReadOnlyList<MergedSpan> Read(string workspace, TraceId trace, string? firstDay, CancellationToken cancellation)
+    {
+        var days = new List<List<StoredSpan>>();
+        var files = partitions.Files;
+        for (int i = files.Count - 1; i >= 0 && (firstDay is null || string.CompareOrdinal(files[i].Name, firstDay) >= 0); i--)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var found = new List<StoredSpan>();
+            files[i].TryRead(reader => reader.ReadTrace(trace, workspace, long.MaxValue, found, cancellation), log);
+            days.Add(found);
+        }
+
+        days.Reverse(); // later receipt wins: oldest first for the merge
+        return [.. days.SelectMany(d => d).GroupBy(s => s.SpanId).Select(g => g.ToArray())
+            .Select(g => new MergedSpan(g.Length == 1 ? g[0] : StoredSpan.Merge(g), g.Length))
+            .OrderBy(m => m.Span.StartNanos).ThenBy(m => m.Span.SpanId.Value)];
+    }
+
+    public SpanView View(MergedSpan merged, IReadOnlyList<long> ledger)
+    {
+        var span = merged.Span;
+        ulong end = Math.Max(span.StartNanos, span.EndNanos);
+        bool tool = span.Kind == StepKind.Tool;
+        return new SpanView
+        {
+            TraceId = span.TraceId.ToString(),
+            SpanId = span.SpanId.ToString(),
+            ParentSpanId = span.ParentSpanId?.ToString(),
+            Name = span.Name,
+            Kind = span.Kind.ToName(),
+            OtlpKind = span.OtlpKind.ToName(),
+            StartTime = Rfc3339.FormatNanos(span.StartNanos),
+            EndTime = Rfc3339.FormatNanos(end),
+            DurationMs = (end - span.StartNanos) / 1e6,
+            Status = span.Status.ToName(),
+            Outcome = span.Text(Field.Outcome),
+            ToolName = span.Text(Field.ToolName),
+            Model = span.Text(Field.ModelUsed) ?? span.Text(Field.ModelRequested),
+            SideEffectLevel = tool ? tools.Decide(span.Text(Field.ToolName), span.Text(Field.SideEffectLevel)).ToName() : null,
+            TokensIn = span.Integer(Field.TokensIn),
+            TokensOut = span.Integer(Field.TokensOut),
+            CostUsd = span.Number(Field.CostUsd) is { } cost && double.IsFinite(cost) ? cost : null,
+            ErrorClass = span.Text(Field.ErrorClass),
+            Attempt = span.Integer(Field.Attempt),
+            ApprovalState = span.Text(Field.ApprovalState),
+            Attributes = Attributes(span),
+            Resource = Attributes(span.ResourceAttributes),
+            Scope = span.InstrumentationScope,
+            Events = [.. span.Events.Select(e => new SpanEventView(Rfc3339.FormatNanos(e.TimeNanos), e.Name, Attributes(e.Attributes)))],
+            Links = [.. span.Links.Select(l => new SpanLinkView(l.TraceId.ToString(), l.SpanId.ToString()))],
+            Payloads = [.. span.Payloads.Select(p => new PayloadView(p.Role, p.Ref, p.Hash, p.Bytes))],
+            Ledger = ledger,
+            Revisions = merged.Revisions,
+        };
+    }
+
+    // Canonical names first: a sender's own attribute never stands in for one.
+    private static Dictionary<string, AttributeValue> Attributes(StoredSpan span)
+    {
+        var shown = new Dictionary<string, AttributeValue>(StringComparer.Ordinal);
+        foreach (var (field, value) in span.Fields)
+        {
+            shown[field.ToName()] = value;
+        }
+
+        foreach (var attribute in span.Attributes)
+        {
+            shown.TryAdd(attribute.Key, attribute.Value);
+        }
+
+        return shown;
+    }
+
+    private static Dictionary<string, AttributeValue> Attributes(IReadOnlyList<SpanAttribute> attributes)
+    {
+        var shown = new Dictionary<string, AttributeValue>(StringComparer.Ordinal);
+        foreach (var attribute in attributes)
+        {
+            shown[attribute.Key] = attribute.Value;
+        }
+
+        return shown;
+    }
+}

@@ -1,0 +1,181 @@
+using System.Text.Json.Serialization;
+
+namespace Evident.Store;
+
+// The shapes that the HTTP contract serves. Member names in snake case are the JSON names; times are RFC 3339 in UTC with nine fraction
+// digits for spans and three for runs, approvals and the ledger.
+
+/// <summary>Which runs; every member that is set must match. <c>Text</c> is looked for in names and ids, without regard to ASCII case.</summary>
+/// <param name="Limit">1..500; 0 stands for 50.</param>
+/// <param name="Cursor">What <see cref="RunPage.Next"/> of the page before said.</param>
+public sealed record RunFilter(
+    string? Workflow = null, string? Outcome = null, string? Session = null, string? Tool = null, string? Text = null, string? RunId = null,
+    string? TenantId = null, string? Environment = null, DateTimeOffset? From = null, DateTimeOffset? To = null, int Limit = 50, string? Cursor = null,
+    string Workspace = "default");
+
+/// <summary>Newest first. <c>Next</c> is null on the last page.</summary>
+public sealed record RunPage(IReadOnlyList<RunView> Runs, string? Next);
+
+public sealed record RunView
+{
+    public required string RunId { get; init; }
+    public required IReadOnlyList<string> TraceIds { get; init; }
+    public string? SessionId { get; init; }
+    public string? WorkflowId { get; init; }
+    public string? AgentName { get; init; }
+    public string? TenantId { get; init; }
+    public string? Environment { get; init; }
+    public string? Release { get; init; }
+
+    /// <summary>success, partial, failure, rejected, timeout, interrupted or running.</summary>
+    public required string Outcome { get; init; }
+    public bool Resumed { get; init; }
+    public bool Fallback { get; init; }
+    public required string StartTime { get; init; }
+    public required string EndTime { get; init; }
+    public double DurationMs { get; init; }
+    public long Steps { get; init; }
+    public int Spans { get; init; }
+    public int Errors { get; init; }
+    public long Retries { get; init; }
+    public long TokensIn { get; init; }
+    public long TokensOut { get; init; }
+    public double? CostUsd { get; init; }
+    public required IReadOnlyList<ToolUse> Tools { get; init; }
+    public required IReadOnlyList<string> Models { get; init; }
+    public required ApprovalCounts Approvals { get; init; }
+    public required IReadOnlyList<string> Flags { get; init; }
+    public int Payloads { get; init; }
+
+    /// <summary>Only in a run's story.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public RunBudget? Budget { get; init; }
+
+    /// <summary>Only in a run's story.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public RunVersions? Versions { get; init; }
+}
+
+public sealed record ToolUse(string Name, string SideEffectLevel, int Calls, int Errors);
+
+public sealed record ApprovalCounts(int Requested, int Approved, int Rejected, int Expired, int Waiting, double WaitMs);
+
+public sealed record RunBudget(long? MaxSteps, long Steps, double? MaxCostUsd);
+
+public sealed record RunVersions(string? Agent, string? Prompt, string? Policy, string? ToolSchema, string? ModelRequested, string? ModelUsed);
+
+public sealed record RunStory(
+    RunView Run, IReadOnlyList<SpanView> Spans, IReadOnlyList<ApprovalView> Approvals, IReadOnlyList<LedgerMark> Ledger, FirstWrong? FirstWrong,
+    int MissingParents);
+
+public sealed record LedgerMark(long Seq, string Type, string? SpanId, string ThisHash);
+
+/// <summary>The earliest span that explains why the run went wrong, by docs/store.md.</summary>
+public sealed record FirstWrong(string SpanId, string Why);
+
+public sealed record TraceView(string TraceId, string RunId, IReadOnlyList<SpanView> Spans);
+
+public sealed record SpanView
+{
+    public required string TraceId { get; init; }
+    public required string SpanId { get; init; }
+    public string? ParentSpanId { get; init; }
+    public required string Name { get; init; }
+    public required string Kind { get; init; }
+    public required string OtlpKind { get; init; }
+    public required string StartTime { get; init; }
+    public required string EndTime { get; init; }
+    public double DurationMs { get; init; }
+    public required string Status { get; init; }
+    public string? Outcome { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ToolName { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Model { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? SideEffectLevel { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? TokensIn { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? TokensOut { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? CostUsd { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ErrorClass { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Attempt { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ApprovalState { get; init; }
+
+    public required IReadOnlyDictionary<string, AttributeValue> Attributes { get; init; }
+    public required IReadOnlyDictionary<string, AttributeValue> Resource { get; init; }
+    public string? Scope { get; init; }
+    public required IReadOnlyList<SpanEventView> Events { get; init; }
+    public required IReadOnlyList<SpanLinkView> Links { get; init; }
+    public required IReadOnlyList<PayloadView> Payloads { get; init; }
+
+    /// <summary>Sequence numbers of the ledger entries about this span.</summary>
+    public required IReadOnlyList<long> Ledger { get; init; }
+    public int Revisions { get; init; }
+}
+
+public sealed record SpanEventView(string Time, string Name, IReadOnlyDictionary<string, AttributeValue> Attributes);
+
+public sealed record SpanLinkView(string TraceId, string SpanId);
+
+public sealed record PayloadView(string Role, string Ref, string Hash, long Bytes);
+
+public sealed record ApprovalView
+{
+    public string? ApprovalId { get; init; }
+    public required string Tool { get; init; }
+
+    /// <summary>requested, approved, rejected, edited or expired.</summary>
+    public required string State { get; init; }
+    public string? RequestedTime { get; init; }
+    public string? DecidedTime { get; init; }
+    public double? WaitMs { get; init; }
+    public string? ApproverId { get; init; }
+    public string? ApproverRole { get; init; }
+
+    /// <summary>Always <c>claimed</c> until approvals are decided on the appliance itself.</summary>
+    public string IdentitySource { get; init; } = "claimed";
+
+    /// <summary>A clean code; free text is sealed and stands in <see cref="ReasonPayload"/>.</summary>
+    public string? Reason { get; init; }
+    public string? ReasonPayload { get; init; }
+    public string? ExecutedTime { get; init; }
+    public string? ExecutionStatus { get; init; }
+    public string? RequestSpanId { get; init; }
+    public string? ExecutedSpanId { get; init; }
+    public bool? ArgsMatch { get; init; }
+    public required string Sentence { get; init; }
+}
+
+/// <summary>The newest durable head and the newest published checkpoint. <c>Checkpoint</c> is the note's text.</summary>
+public sealed record LedgerHeadView(string Origin, long Size, string Root, string Checkpoint, long PublishedSize, string IdentityVkey, int Epoch)
+{
+    /// <summary>When this process last published; null before its first time.</summary>
+    public string? PublishedTime { get; init; }
+}
+
+/// <summary>One file of <c>traces/</c>. <c>Problem</c> is null when it serves.</summary>
+public sealed record PartitionStatus(string Name, bool Available, string? Problem);
+
+/// <summary>Source-generated JSON of every shape above: snake case, nulls written unless a member says otherwise.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(RunPage))]
+[JsonSerializable(typeof(RunView))]
+[JsonSerializable(typeof(RunStory))]
+[JsonSerializable(typeof(TraceView))]
+[JsonSerializable(typeof(LedgerHeadView))]
+public sealed partial class StoreJson : JsonSerializerContext;
