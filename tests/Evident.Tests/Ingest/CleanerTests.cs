@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using Evident.Ingest;
-using Xunit;
 
 namespace Evident.Tests.Ingest;
 

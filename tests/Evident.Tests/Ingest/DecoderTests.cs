@@ -1,7 +1,6 @@
 using System.Text;
 using Evident.Ingest;
 using Google.Protobuf;
-using Xunit;
 
 namespace Evident.Tests.Ingest;
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Evident.Ingest;
-using Xunit;
 
 namespace Evident.Tests.Ingest;
 

@@ -1,5 +1,4 @@
 using Evident.Ingest;
-using Xunit;
 
 namespace Evident.Tests.Ingest;
 

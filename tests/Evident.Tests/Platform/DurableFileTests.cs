@@ -1,5 +1,4 @@
 using Evident.Platform;
-using Xunit;
 
 namespace Evident.Tests.Platform;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using Evident.Platform;
-using Xunit;
 
 namespace Evident.Tests.Platform;
 

@@ -1,6 +1,5 @@
 using Evident.Ledger;
 using Evident.Store;
-using Xunit;
 
 namespace Evident.Tests.Store;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Evident.Store;
-using Xunit;
 
 namespace Evident.Tests.Store;
 

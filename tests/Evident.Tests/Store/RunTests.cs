@@ -1,5 +1,4 @@
 using Evident.Store;
-using Xunit;
 
 namespace Evident.Tests.Store;
 

@@ -2,7 +2,6 @@ using System.Numerics;
 using System.Text;
 using Evident.Platform;
 using Evident.Vault;
-using Xunit;
 
 namespace Evident.Tests.Vault;
 

@@ -1,5 +1,4 @@
 using Evident.Vault;
-using Xunit;
 
 namespace Evident.Tests.Vault;
 

@@ -2,7 +2,6 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using Evident.Vault;
-using Xunit;
 
 namespace Evident.Tests.Vault;
 

@@ -1,7 +1,6 @@
 using System.Text;
 using Evident.Platform;
 using Evident.Vault;
-using Xunit;
 
 namespace Evident.Tests.Vault;
 

@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using Evident.Demo;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Evident.Commands;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

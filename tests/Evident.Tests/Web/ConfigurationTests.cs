@@ -3,7 +3,6 @@ using System.Text;
 using Evident.Configuration;
 using Evident.Ingest;
 using Evident.Store;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

@@ -4,7 +4,6 @@ using System.Text.Json;
 using Evident.Configuration;
 using Evident.Control;
 using Evident.Demo;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

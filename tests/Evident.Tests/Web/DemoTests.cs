@@ -1,6 +1,5 @@
 using Evident.Demo;
 using Evident.Ingest;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

@@ -1,5 +1,4 @@
 using Evident.Web;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

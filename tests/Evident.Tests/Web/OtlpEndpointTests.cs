@@ -6,7 +6,6 @@ using Evident.Demo;
 using Evident.Ingest;
 using Evident.Store;
 using Evident.Web;
-using Xunit;
 
 namespace Evident.Tests.Web;
 
@@ -161,7 +160,7 @@ public sealed class OtlpEndpointTests : IAsyncLifetime
         }
 
         Assert.Equal((503, Json), (refused.Status, refused.Type));
-        Assert.Equal(TimeSpan.FromSeconds(1), refused.Response.Headers.RetryAfter?.Delta);
+        Assert.Equal(TimeSpan.FromSeconds(1), refused.Response!.Headers.RetryAfter?.Delta);
         held.Set();
         Assert.All(await Task.WhenAll(waiting), w => Assert.Equal(200, w.Status));
         Assert.Equal(waiting.Count, small.Store.Counters.AcceptedSpans);

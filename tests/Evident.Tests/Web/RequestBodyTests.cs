@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.IO.Pipelines;
 using Evident.Web;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

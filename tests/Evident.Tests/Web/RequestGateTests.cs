@@ -1,6 +1,5 @@
 using Evident.Web;
 using Microsoft.AspNetCore.Http;
-using Xunit;
 
 namespace Evident.Tests.Web;
 

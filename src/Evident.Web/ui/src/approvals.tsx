@@ -1,5 +1,5 @@
 // Approvals as people tell them: what was proposed, who decided when and why, and whether what ran is what was approved.
-import type { Approval, LedgerRef, Payload, Span } from './api.js';
+import type { Approval, LedgerRef, Span } from './api.js';
 import { duration, fullTime, parseTime } from './format.js';
 import { Icon, OutcomeShape } from './icons.js';
 import { ledgerHref } from './route.js';
@@ -42,7 +42,8 @@ export function ApprovalStory({ approval: a, spans, ledger, onStep }:
   const entries = ledger.filter((l) => l.span_id !== null && own.includes(l.span_id));
   const request = spans.find((s) => s.span_id === a.request_span_id);
   const shown = request?.payloads.filter((p) => p.role === 'approval.args' || p.role === 'approval.reason') ?? [];
-  const reason: Payload[] = a.reason_payload && !shown.some((p) => p.ref === a.reason_payload) ? [{ role: 'approval.reason', ref: a.reason_payload, hash: '', bytes: 0 }] : [];
+  // The decision, and with it the reason, may stand on another span than the request, in a later trace.
+  const reason = shown.some((p) => p.ref === a.reason_payload) ? [] : spans.flatMap((s) => s.payloads).filter((p) => p.ref === a.reason_payload);
   return (
     <li class={`story s-${a.state}`}>
       <Icon name="approval" class="k-approval" />
