@@ -1,0 +1,6 @@
+evident.local/56475aa75463474c0285df5dbf2bcab7
+5
+9G56q/7QZ0dRzMmK35uHZF316eYwHCZ20QCtUqf2ROQ=
+
+— evident.local/56475aa75463474c0285df5dbf2bcab7/epoch/2 Xn0UZ43ndtK2kJstpQro5gNr45p4Tal3Bkfs7ro8TDNiMV8cW37RlgKV2dhyUdwrsSDXSrfkqCegIKMOjBYQkkZUpQo=
+— evident.local/56475aa75463474c0285df5dbf2bcab7 lLzHo3OyW/raIM5SB3LpyRQFfM0Fr4TtFr3MEa0HAMLeu1rwT+MeE7K086f3yFlBAvsgfzGhapDl7ouadivDAKZr4gY=

@@ -1,0 +1,83 @@
+namespace Evident.Ledger;
+
+/// <summary>A segment file: its name, the sequence number that the name states, and whether it is a plain file.</summary>
+internal sealed record SegmentName(string Name, long First, bool Plain = true);
+
+/// <summary>What stands in a ledger directory; every name that the format does not know is a finding, nothing is opened.</summary>
+internal sealed class LedgerFiles
+{
+    private static readonly string[] KnownFiles = ["genesis.note", "head.a", "head.b"];
+    private static readonly string[] KnownDirectories = ["checkpoints", "anchors", "quarantine"];
+
+    private LedgerFiles(IReadOnlyList<SegmentName> segments, IReadOnlyList<(long, string)> published, IReadOnlyList<string> quarantined, IReadOnlyList<Finding> findings)
+    {
+        Segments = segments;
+        Published = published;
+        Quarantined = quarantined;
+        Findings = findings;
+    }
+
+    /// <summary>Ascending by the number in the name.</summary>
+    public IReadOnlyList<SegmentName> Segments { get; }
+
+    /// <summary>Published checkpoints, ascending by size: size and path relative to the ledger directory.</summary>
+    public IReadOnlyList<(long Size, string Name)> Published { get; }
+
+    public IReadOnlyList<string> Quarantined { get; }
+
+    public IReadOnlyList<Finding> Findings { get; }
+
+    public static LedgerFiles List(string directory)
+    {
+        var segments = new List<SegmentName>();
+        var published = new List<(long, string)>();
+        var quarantined = new List<string>();
+        var findings = new List<Finding>();
+        foreach (var item in new DirectoryInfo(directory).EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
+        {
+            bool known = item is DirectoryInfo ? KnownDirectories.Contains(item.Name) : KnownFiles.Contains(item.Name);
+            bool segment = LedgerFormat.TryParseName(item.Name, LedgerFormat.SegmentSuffix, out long first);
+            if (item.LinkTarget is not null || (segment && item is DirectoryInfo) || (item is DirectoryInfo && KnownFiles.Contains(item.Name)))
+            {
+                findings.Add(new Finding(Verdict.Malformed, $"{item.Name} is a link or a special file where a plain one is needed.", item.Name));
+                if (segment)
+                {
+                    segments.Add(new SegmentName(item.Name, first, Plain: false));
+                }
+            }
+            else if (segment)
+            {
+                segments.Add(new SegmentName(item.Name, first));
+            }
+            else if (!known && item.Name != "head.a.tmp" && item.Name != "head.b.tmp" && item.Name != "genesis.note.tmp")
+            {
+                findings.Add(new Finding(Verdict.Notes, $"{item.Name} does not belong in a ledger directory.", item.Name));
+            }
+            else if (item.Name == "checkpoints")
+            {
+                ListPublished((DirectoryInfo)item, published, findings);
+            }
+            else if (item.Name == "quarantine")
+            {
+                quarantined.AddRange(((DirectoryInfo)item).EnumerateFiles().Select(f => f.Name).Order(StringComparer.Ordinal));
+            }
+        }
+
+        return new LedgerFiles(segments, published, quarantined, findings);
+    }
+
+    private static void ListPublished(DirectoryInfo directory, List<(long, string)> published, List<Finding> findings)
+    {
+        foreach (var item in directory.EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
+        {
+            if (LedgerFormat.TryParseName(item.Name, LedgerFormat.NoteSuffix, out long size) && item is FileInfo && item.LinkTarget is null)
+            {
+                published.Add((size, "checkpoints/" + item.Name));
+            }
+            else if (!item.Name.EndsWith(".tmp", StringComparison.Ordinal))
+            {
+                findings.Add(new Finding(Verdict.Notes, $"checkpoints/{item.Name} does not belong there.", "checkpoints/" + item.Name));
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using System.Security.Cryptography;
+using System.Text;
+using Evident.Platform;
+
+namespace Evident.Ledger;
+
+/// <summary>
+/// Reads entries that are durable. Safe beside the writer: segments only grow, and nothing at or beyond the durable size is looked at.
+/// An entry is found by its segment's name and a binary search over the segment's bytes; nothing is held between calls.
+/// </summary>
+public static class LedgerReader
+{
+    /// <summary>Entries <paramref name="from"/>, <paramref name="from"/> + 1 ... below <paramref name="durableSize"/>, at most <paramref name="limit"/>.</summary>
+    /// <exception cref="LedgerStateException">The files do not hold the entries that the durable size promises.</exception>
+    public static IEnumerable<LedgerLine> Read(string directory, long from, int limit, long durableSize)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(from);
+        long end = Math.Min(durableSize, from + Math.Max(limit, 0));
+        if (from >= end)
+        {
+            yield break;
+        }
+
+        var segments = Segments(directory);
+        int first = segments.FindLastIndex(s => s.First <= from);
+        long next = from;
+        for (int i = Math.Max(first, 0); i < segments.Count && next < end; i++)
+        {
+            string path = Path.Combine(directory, segments[i].Name);
+            using var lines = new SegmentLines(path, next == segments[i].First ? 0 : OffsetOf(path, next));
+            while (next < end && lines.Next() && lines.Complete)
+            {
+                if (!CheckpointLine.LooksLikeOne(lines.Line))
+                {
+                    yield return Line(lines, next++);
+                }
+            }
+        }
+
+        if (next < end)
+        {
+            throw new LedgerStateException($"entry {next} is not in '{directory}', though {durableSize} entries are durable. Run `evident verify`.");
+        }
+    }
+
+    /// <summary>
+    /// RFC 6962 inclusion path of an entry in the tree of <paramref name="size"/> entries, which must end a group. Hashes every entry
+    /// below the size once: seconds for a million entries, no memory to speak of.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The entry is not below the size.</exception>
+    /// <exception cref="LedgerStateException">No checkpoint of that size exists, or entries are missing.</exception>
+    public static InclusionProof Prove(string directory, long seq, long size)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(seq);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(seq, size);
+        string note = Published(directory, size) ?? CheckpointAt(directory, size)
+            ?? throw new LedgerStateException($"no checkpoint of size {size} is in '{directory}'; ask for the size of a checkpoint.");
+        var path = Merkle.InclusionPath(seq, size, (start, end) => Subtree(directory, start, end));
+        return new InclusionProof(seq, size, Subtree(directory, seq, seq + 1), path, note);
+    }
+
+    /// <summary>Text of the newest published checkpoint, or null when none was published.</summary>
+    public static string? NewestPublished(string directory)
+    {
+        string folder = Path.Combine(directory, "checkpoints");
+        if (!Directory.Exists(folder))
+        {
+            return null;
+        }
+
+        long newest = -1;
+        foreach (string path in Directory.EnumerateFiles(folder, "*" + LedgerFormat.NoteSuffix))
+        {
+            if (LedgerFormat.TryParseName(Path.GetFileName(path.AsSpan()), LedgerFormat.NoteSuffix, out long size))
+            {
+                newest = Math.Max(newest, size);
+            }
+        }
+
+        return newest < 0 ? null : Published(directory, newest);
+    }
+
+    /// <summary>The signed note of the checkpoint line for exactly that size, or null when no group ends there.</summary>
+    public static string? CheckpointAt(string directory, long size) => Locate(directory, size)?.Note is { } note ? Encoding.UTF8.GetString(note) : null;
+
+    internal sealed record Place(SegmentName Segment, long OffsetAfter, byte[] Note, byte[] LastEntryHash);
+
+    /// <summary>Where the checkpoint line of that size ends, with the hash of the entry before it.</summary>
+    internal static Place? Locate(string directory, long size)
+    {
+        var segments = Segments(directory);
+        int at = segments.FindLastIndex(s => s.First < size);
+        if (size <= 0 || at < 0)
+        {
+            return null;
+        }
+
+        string path = Path.Combine(directory, segments[at].Name);
+        using var lines = new SegmentLines(path, OffsetOf(path, size - 1));
+        if (!lines.Next() || !lines.Complete || lines.TooLong)
+        {
+            return null;
+        }
+
+        byte[] hash = new byte[32];
+        Merkle.LeafOfPrefixed(lines.Prefixed, hash);
+        if (!lines.Next() || !lines.Complete || !CheckpointLine.TryParse(lines.Line, new Lj1Parser(), out var note, out _)
+            || !Checkpoint.TryParse(note.Text, out var checkpoint) || checkpoint.Size != size)
+        {
+            return null;
+        }
+
+        return new Place(segments[at], lines.Offset + lines.LineLength + 1, note.Encode(), hash);
+    }
+
+    /// <summary>The first entry of the epoch that the newest entry below <paramref name="size"/> belongs to; epochs only rise.</summary>
+    internal static LedgerLine FirstOfEpoch(string directory, long epoch, long size)
+    {
+        var parser = new Lj1Parser();
+        long low = 0, high = size - 1;
+        while (low < high)
+        {
+            long middle = low + ((high - low) / 2);
+            var line = Read(directory, middle, 1, size).First();
+            _ = parser.Parse(line.Json.Span);
+            (low, high) = parser.Integer(line.Json.Span, "epoch"u8) < epoch ? (middle + 1, high) : (low, middle);
+        }
+
+        return Read(directory, low, 1, size).First();
+    }
+
+    private static string? Published(string directory, long size)
+    {
+        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
+        return File.Exists(path) ? File.ReadAllText(path, Encoding.UTF8) : null;
+    }
+
+    private static List<SegmentName> Segments(string directory)
+    {
+        var segments = new List<SegmentName>();
+        foreach (string path in Directory.EnumerateFiles(directory, "*" + LedgerFormat.SegmentSuffix))
+        {
+            string name = Path.GetFileName(path);
+            if (LedgerFormat.TryParseName(name, LedgerFormat.SegmentSuffix, out long first))
+            {
+                segments.Add(new SegmentName(name, first));
+            }
+        }
+
+        segments.Sort((a, b) => a.First.CompareTo(b.First));
+        return segments;
+    }
+
+    private static byte[] Subtree(string directory, long start, long end)
+    {
+        var tree = new MerkleFrontier();
+        long next = start;
+        while (next < end)
+        {
+            int step = (int)Math.Min(end - next, 1 << 20);
+            foreach (var line in Read(directory, next, step, end))
+            {
+                tree.Append(Convert.FromHexString(line.ThisHash.AsSpan(LedgerFormat.HashPrefix.Length)));
+            }
+
+            next += step;
+        }
+
+        return tree.Root();
+    }
+
+    private static LedgerLine Line(SegmentLines lines, long seq)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        Merkle.LeafOfPrefixed(lines.Prefixed, hash);
+        return new LedgerLine(seq, lines.Line.ToArray(), LedgerFormat.HashText(hash));
+    }
+
+    /// <summary>Byte offset of an entry's line: halves the range until one buffer holds it, then goes line by line.</summary>
+    private static long OffsetOf(string path, long seq)
+    {
+        var parser = new Lj1Parser();
+        long low = 0; // start of a line whose seq is not above the one sought
+        using (var file = DurableFile.OpenRead(path))
+        {
+            byte[] window = new byte[4 * (LedgerFormat.MaxLineBytes + 1)];
+            long high = file.Length;
+            while (high - low > window.Length)
+            {
+                long middle = low + ((high - low) / 2);
+                int read = file.ReadAt(middle, window);
+                if (!TryFirstEntry(window.AsSpan(0, read), parser, out int start, out long found) || found > seq)
+                {
+                    high = middle;
+                }
+                else
+                {
+                    low = middle + start;
+                }
+            }
+        }
+
+        using var lines = new SegmentLines(path, low);
+        while (lines.Next() && lines.Complete)
+        {
+            if (!lines.TooLong && parser.Parse(lines.Line) == Lj1Error.None && parser.Integer(lines.Line, "seq"u8) == seq)
+            {
+                return lines.Offset;
+            }
+        }
+
+        throw new LedgerStateException($"entry {seq} is not in '{path}', where its number says it must be. Run `evident verify`.");
+    }
+
+    private static bool TryFirstEntry(ReadOnlySpan<byte> window, Lj1Parser parser, out int start, out long seq)
+    {
+        (start, seq) = (0, -1);
+        int feed = window.IndexOf((byte)'\n');
+        while (feed >= 0)
+        {
+            start += feed + 1;
+            window = window[(feed + 1)..];
+            feed = window.IndexOf((byte)'\n');
+            if (feed >= 0 && parser.Parse(window[..feed]) == Lj1Error.None)
+            {
+                seq = parser.Integer(window[..feed], "seq"u8);
+                if (seq >= 0)
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+}

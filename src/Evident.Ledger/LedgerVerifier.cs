@@ -1,0 +1,410 @@
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace Evident.Ledger;
+
+/// <summary>What to verify and what the auditor brings along.</summary>
+public sealed class VerifyRequest
+{
+    /// <summary>A data directory (it has <c>ledger/</c>) or a ledger directory.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Files with signed notes: heads of this ledger that were kept elsewhere.</summary>
+    public IReadOnlyList<string> KnownHeads { get; init; } = [];
+
+    /// <summary>More entries than this after the anchored size give ANCHOR-STALE.</summary>
+    public long? MaxUnanchored { get; init; }
+
+    /// <summary>Exit with 0 instead of 10; the verdict keeps its word.</summary>
+    public bool AllowUnanchored { get; init; }
+
+    /// <summary>Exit with 0 instead of 12; the verdict keeps its word.</summary>
+    public bool AllowNotes { get; init; }
+}
+
+/// <summary>
+/// Checks a ledger without trusting the appliance. One sequential pass, flat memory, no write anywhere, no key needed; goes on after
+/// the first damage and names every damaged range.
+/// </summary>
+public static class LedgerVerifier
+{
+    /// <param name="request">What to look at.</param>
+    /// <param name="progress">Told the number of entries passed.</param>
+    /// <param name="cancellation">Ends with <see cref="OperationCanceledException"/>.</param>
+    public static VerifyReport Verify(VerifyRequest request, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        var known = new List<KnownHead>();
+        foreach (string file in request.KnownHeads)
+        {
+            if (!KnownHead.TryRead(file, out var head, out string failure))
+            {
+                return Early(Verdict.Usage, $"the known head '{file}' cannot be used: {failure}");
+            }
+
+            known.Add(head);
+        }
+
+        try
+        {
+            string directory = Directory.Exists(Path.Combine(request.Path, "ledger")) ? Path.Combine(request.Path, "ledger") : request.Path;
+            if (!Directory.Exists(directory))
+            {
+                return Nothing(known, $"'{request.Path}' is no directory that can be read.");
+            }
+
+            var files = LedgerFiles.List(directory);
+            return files.Segments.Count == 0 && !files.Findings.Any(f => f.Code >= Verdict.RolledBack)
+                ? Nothing(known, $"'{directory}' holds no ledger segment.")
+                : new Verification(request, directory, files, known, progress).Run(cancellation);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Early(Verdict.Incomplete, $"'{request.Path}' could not be read: {e.Message}");
+        }
+    }
+
+    private static VerifyReport Nothing(List<KnownHead> known, string why) => known.Any(k => k.Checkpoint.Size > 0)
+        ? Early(Verdict.RolledBack, $"{why} A ledger of {known.Max(k => k.Checkpoint.Size)} entries is known to have existed.")
+        : Early(Verdict.Incomplete, why);
+
+    private static VerifyReport Early(int code, string sentence) => new() { VerdictCode = code, ExitCode = code, Summary = sentence };
+}
+
+/// <summary>A head that the auditor brings: a signed note of 64 KiB at most, its text a checkpoint.</summary>
+internal sealed record KnownHead(string File, SignedNote Note, Checkpoint Checkpoint, string Sha256)
+{
+    public static bool TryRead(string file, out KnownHead head, out string failure)
+    {
+        head = null!;
+        byte[] bytes;
+        try
+        {
+            bytes = HeadStore.ReadNote(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            failure = e.Message;
+            return false;
+        }
+
+        if (!SignedNote.TryParse(bytes, out var note, out string why))
+        {
+            failure = $"it is no signed note: {why}";
+            return false;
+        }
+
+        if (!Checkpoint.TryParse(note.Text, out var checkpoint))
+        {
+            failure = "the note is no checkpoint.";
+            return false;
+        }
+
+        failure = "";
+        head = new KnownHead(file, note, checkpoint, LedgerFormat.HashText(SHA256.HashData(bytes)));
+        return true;
+    }
+}
+
+/// <summary>One run of the verifier over one ledger directory.</summary>
+internal sealed class Verification(
+    VerifyRequest request, string directory, LedgerFiles files, IReadOnlyList<KnownHead> known, IProgress<long>? progress)
+{
+    private readonly LedgerPass pass = new(directory);
+    private readonly List<Finding> findings = [.. files.Findings];
+    private readonly Dictionary<long, byte[]> signed = [];
+    private readonly HashSet<long> wanted = [.. known.Select(k => k.Checkpoint.Size)];
+    private int nextPublished;
+    private string newestPublished = "";
+
+    /// <summary>Files beside the segments that must agree with them: name and note, or null when it was not well formed.</summary>
+    private readonly List<(string Name, SignedNote Note, Checkpoint Checkpoint)> beside = [];
+
+    public VerifyReport Run(CancellationToken cancellation)
+    {
+        ReadBeside("genesis.note", required: true);
+        bool slotA = ReadBeside("head.a", required: false), slotB = ReadBeside("head.b", required: false);
+        if (!slotA && !slotB)
+        {
+            findings.Add(new Finding(Verdict.Notes, "the head store (head.a, head.b) is missing.", "head.a"));
+        }
+
+        wanted.UnionWith(beside.Select(b => b.Checkpoint.Size));
+        pass.Progress = progress;
+        pass.OnSigned = SeeSigned;
+        pass.Run(files.Segments, 0, cancellation);
+        findings.AddRange(pass.Findings);
+        for (; nextPublished < files.Published.Count; nextPublished++)
+        {
+            CheckPublished(files.Published[nextPublished], null);
+        }
+
+        foreach (var (name, note, checkpoint) in beside)
+        {
+            CheckNote(name, note, checkpoint, signed.GetValueOrDefault(checkpoint.Size), EpochOf(checkpoint.Size));
+        }
+
+        NoteTornAndQuarantine();
+        long anchored = -1;
+        string by = "";
+        foreach (var head in known)
+        {
+            if (CheckKnown(head) && head.Checkpoint.Size > anchored)
+            {
+                (anchored, by) = (head.Checkpoint.Size, head.File);
+            }
+        }
+
+        return Judge(anchored, by);
+    }
+
+    private void SeeSigned(long size, byte[] root)
+    {
+        if (wanted.Contains(size))
+        {
+            signed.TryAdd(size, root);
+        }
+
+        while (nextPublished < files.Published.Count && files.Published[nextPublished].Size < size)
+        {
+            CheckPublished(files.Published[nextPublished++], null);
+        }
+
+        if (nextPublished < files.Published.Count && files.Published[nextPublished].Size == size)
+        {
+            CheckPublished(files.Published[nextPublished++], root);
+        }
+    }
+
+    private bool ReadBeside(string name, bool required)
+    {
+        string path = Path.Combine(directory, name);
+        if (!File.Exists(path))
+        {
+            if (required)
+            {
+                findings.Add(new Finding(Verdict.Notes, $"{name} is missing.", name));
+            }
+
+            return false;
+        }
+
+        if (TryNote(name, out var note, out var checkpoint))
+        {
+            beside.Add((name, note, checkpoint));
+        }
+
+        return true;
+    }
+
+    private bool TryNote(string name, out SignedNote note, out Checkpoint checkpoint)
+    {
+        checkpoint = null!;
+        try
+        {
+            if (!SignedNote.TryParse(HeadStore.ReadNote(Path.Combine(directory, name)), out note, out string failure))
+            {
+                findings.Add(new Finding(Verdict.Malformed, $"{name} is no signed note: {failure}", name));
+                return false;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            note = null!;
+            findings.Add(new Finding(Verdict.Incomplete, $"{name} could not be read: {e.Message}", name));
+            return false;
+        }
+
+        if (!Checkpoint.TryParse(note.Text, out checkpoint))
+        {
+            // The text is what the signatures cover, and the appliance signs nothing but checkpoints.
+            findings.Add(new Finding(Verdict.KeyViolation, $"{name} does not hold a signed checkpoint.", name));
+            return false;
+        }
+
+        return true;
+    }
+
+    private void CheckPublished((long Size, string Name) file, byte[]? root)
+    {
+        if (!TryNote(file.Name, out var note, out var checkpoint))
+        {
+            return;
+        }
+
+        if (checkpoint.Size != file.Size)
+        {
+            findings.Add(new Finding(Verdict.Altered, $"{file.Name} holds a checkpoint of size {checkpoint.Size}.", file.Name));
+            return;
+        }
+
+        if (CheckNote(file.Name, note, checkpoint, root, root is null ? null : pass.Epoch))
+        {
+            newestPublished = System.Text.Encoding.UTF8.GetString(note.Encode());
+        }
+    }
+
+    private long? EpochOf(long size) => pass.Epochs.Where(e => e.FirstSeq < size).MaxBy(e => e.Number)?.Number;
+
+    /// <summary>A published note must carry both keys and repeat what the segments' checkpoint line of that size says.</summary>
+    private bool CheckNote(string name, SignedNote note, Checkpoint checkpoint, byte[]? root, long? epoch)
+    {
+        if (pass.Identity is null)
+        {
+            return false; // entry 0 is damaged and reported; there is no key to check with
+        }
+
+        bool epochSigned = epoch is null || pass.EpochsUnsure || !pass.EpochKeys.TryGetValue(epoch.Value, out var key) || note.IsSignedBy(key);
+        if (checkpoint.Origin != pass.Origin || !note.IsSignedBy(pass.Identity) || !epochSigned)
+        {
+            findings.Add(new Finding(Verdict.KeyViolation, $"{name} is not signed by both the identity key and the key of its epoch.", name));
+            return false;
+        }
+
+        if (root is not null && root.AsSpan().SequenceEqual(checkpoint.Root))
+        {
+            return true;
+        }
+
+        if (root is null && checkpoint.Size > pass.Seen)
+        {
+            findings.Add(new Finding(
+                Verdict.RolledBack, $"{name} shows that the ledger once had {checkpoint.Size} entries; it ends at {pass.Size}.", name, FromSeq: pass.Size, ToSeq: checkpoint.Size - 1));
+        }
+        else if (root is not null || !Damaged)
+        {
+            findings.Add(new Finding(
+                Verdict.Forked, $"{name} is signed for {checkpoint.Size} entries with a root that the ledger's own checkpoint does not have.", name));
+        }
+
+        return false;
+    }
+
+    /// <summary>Damage that is reported may be why no valid checkpoint line of some size was seen.</summary>
+    private bool Damaged => findings.Concat(pass.Findings).Any(f => f.Code >= Verdict.RolledBack);
+
+    private void NoteTornAndQuarantine()
+    {
+        if (pass.Torn is { } torn)
+        {
+            findings.Add(new Finding(
+                Verdict.Notes, $"a torn tail of {torn.Length} bytes: a group commit that was interrupted and never acknowledged, or is being written now.",
+                torn.Segment, 0, torn.Offset, torn.Offset + torn.Length, pass.Size, pass.Size));
+        }
+
+        foreach (string name in files.Quarantined.Where(q => !pass.Recovered.Contains(q) && !q.EndsWith(".tmp", StringComparison.Ordinal)))
+        {
+            findings.Add(new Finding(Verdict.Notes, $"quarantine/{name} is named by no recovery entry.", "quarantine/" + name));
+        }
+
+        foreach (string name in pass.Recovered.Except(files.Quarantined))
+        {
+            findings.Add(new Finding(0, $"quarantine/{name}, named by a recovery entry, is not there.", "quarantine/" + name));
+        }
+
+        if (pass.Size == 0 && !findings.Any(f => f.Code >= Verdict.RolledBack))
+        {
+            findings.Add(new Finding(Verdict.Incomplete, "no complete group was found."));
+        }
+
+        if (pass.TreeLost)
+        {
+            findings.Add(new Finding(0, "after the damage reported here, roots could not be recomputed; chain and signatures were checked to the end."));
+        }
+    }
+
+    /// <summary>True when the ledger contains the head.</summary>
+    private bool CheckKnown(KnownHead head)
+    {
+        var checkpoint = head.Checkpoint;
+        if (pass.Origin.Length > 0 && checkpoint.Origin != pass.Origin)
+        {
+            return Fail(Verdict.KeyViolation, $"the known head {head.File} is for '{checkpoint.Origin}', this ledger is '{pass.Origin}'.");
+        }
+
+        if (pass.Identity is not null && !head.Note.IsSignedBy(pass.Identity))
+        {
+            return Fail(Verdict.KeyViolation, $"the known head {head.File} is not signed by this ledger's identity key.");
+        }
+
+        if (checkpoint.Size == 0)
+        {
+            return true;
+        }
+
+        if (signed.TryGetValue(checkpoint.Size, out byte[]? root))
+        {
+            return root.AsSpan().SequenceEqual(checkpoint.Root)
+                || Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.");
+        }
+
+        if (checkpoint.Size > pass.Seen)
+        {
+            return Fail(Verdict.RolledBack, $"the known head {head.File} is of {checkpoint.Size} entries; the ledger ends at {pass.Size}.", pass.Size, checkpoint.Size - 1);
+        }
+
+        return Damaged
+            ? Fail(0, $"the known head {head.File} of size {checkpoint.Size} could not be compared because of the damage reported.")
+            : Fail(Verdict.Forked, $"the known head {head.File} is of {checkpoint.Size} entries, where this ledger never signed a checkpoint.");
+
+        bool Fail(int code, string sentence, long from = -1, long to = -1)
+        {
+            findings.Add(new Finding(code, sentence, "", FromSeq: from, ToSeq: to));
+            return false;
+        }
+    }
+
+    private VerifyReport Judge(long anchored, string by)
+    {
+        var codes = findings.Where(f => f.Code >= Verdict.RolledBack).Select(f => f.Code).ToList();
+        bool notes = findings.Any(f => f.Code == Verdict.Notes && (f.FromSeq < 0 || f.FromSeq >= anchored));
+        if (notes)
+        {
+            codes.Add(Verdict.Notes);
+        }
+
+        if (anchored < 0)
+        {
+            codes.Add(Verdict.Unanchored);
+        }
+        else if (request.MaxUnanchored is { } limit && pass.Size - anchored > limit)
+        {
+            codes.Add(Verdict.AnchorStale);
+        }
+
+        int code = Verdict.MostSerious(codes);
+        int exit = (code == Verdict.Unanchored && request.AllowUnanchored) || (code == Verdict.Notes && request.AllowNotes) ? 0 : code;
+        return new VerifyReport
+        {
+            VerdictCode = code,
+            ExitCode = exit,
+            Summary = Summary(code),
+            Origin = pass.Origin,
+            GenesisHash = pass.GenesisHash.Length > 0 ? LedgerFormat.HashText(pass.GenesisHash) : "",
+            IdentityKey = pass.Identity?.ToVerifierKey() ?? "",
+            Entries = pass.Size,
+            Root = LedgerFormat.HashText(pass.Root),
+            FirstTime = pass.FirstTime ?? "",
+            LastTime = pass.LastTime ?? "",
+            AnchoredSize = anchored,
+            AnchoredBy = by,
+            NewestHead = newestPublished,
+            Epochs = pass.Epochs,
+            Findings = findings,
+            Inputs = [.. known.Select(k => (k.File, k.Sha256))],
+        };
+    }
+
+    private string Summary(int code) => code switch
+    {
+        Verdict.Verified => "every check passed, and the ledger contains the supplied head.",
+        Verdict.Unanchored => "internally sound, but nothing from outside this machine confirms it; supply a head with --known-head.",
+        Verdict.AnchorStale => string.Create(CultureInfo.InvariantCulture, $"sound, but more than {request.MaxUnanchored} entries follow the newest supplied head."),
+        Verdict.Notes => "sound and anchored, with notes that a person should read.",
+        Verdict.RolledBack => "the ledger is shorter than it is known to have been.",
+        Verdict.Forked => "the ledger contradicts a head that was signed for it.",
+        Verdict.Altered => "lines are not those that were written.",
+        Verdict.KeyViolation => "a signature is invalid or a key was used where it may not be.",
+        Verdict.Malformed => "the files are not in the ledger's format.",
+        _ => "something could not be read; this accuses nobody.",
+    };
+}
