@@ -43,7 +43,7 @@ public sealed class DurableFile : IDisposable
             throw new IOException($"open of '{path}' refused: it is a directory, a regular file is needed.");
         }
 
-        return Opened(path, Posix.Open(path, Posix.ReadOnly | Posix.NoFollow, 0));
+        return Opened(path, Posix.Open(path, Posix.ReadOnly | Posix.NoFollow | Posix.NonBlocking, 0));
     }
 
     private static DurableFile Opened(string path, int fd)

@@ -23,6 +23,7 @@ internal static partial class Posix
 {
     public const int ReadOnly = 0, WriteOnly = 1, ReadWrite = 2;
     public const int Create = 0x40, Exclusive = 0x80;
+    public const int NonBlocking = 0x800; // a FIFO with a file's name must not make a reader wait for a writer
     public const int CloseOnExec = 0x80000;
     public static readonly int Directory = IsArm ? 0x4000 : 0x10000;
     public static readonly int NoFollow = IsArm ? 0x8000 : 0x20000;

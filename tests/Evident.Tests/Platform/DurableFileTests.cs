@@ -39,6 +39,14 @@ public sealed class DurableFileTests : IDisposable
     }
 
     [Fact]
+    public void A_pipe_with_the_name_of_a_file_is_refused_at_once()
+    {
+        using var made = System.Diagnostics.Process.Start("mkfifo", At("pipe"));
+        made.WaitForExit();
+        Assert.Equal(29, Assert.Throws<PosixException>(() => DurableFile.OpenRead(At("pipe"))).Errno); // ESPIPE
+    }
+
+    [Fact]
     public void A_new_file_must_not_exist_and_a_missing_one_is_named()
     {
         DurableFile.CreateNew(At("n")).Dispose();

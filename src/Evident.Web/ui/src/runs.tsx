@@ -183,7 +183,7 @@ function Table({ runs, now, filter, stale }: { runs: Run[]; now: number; filter:
               <td role="cell" class="c-workflow"><a class="to-run" href={runHref(r.run_id)}>{r.workflow_id ?? r.agent_name ?? r.run_id}</a>{r.environment && <span class="quiet"> {r.environment}</span>}</td>
               <td role="cell" class="c-session">{r.session_id && <a class="mono" href={runsHref({ ...filter, session: r.session_id })} title={`runs of session ${r.session_id}`}>{r.session_id}</a>}</td>
               <td role="cell" class="c-tools"><Tools run={r} filter={filter} /></td>
-              <td role="cell" class="c-flags"><div class="few">{r.flags.map((f) => <span key={f} class="flag" title={flagMeaning(f)}><Icon name="flag" />{flagWord(f)}</span>)}<Approvals run={r} /></div></td>
+              <td role="cell" class="c-flags"><div class="few">{r.flags.map((f) => <span key={f} class="flag" title={flagMeaning(f)}><Icon name="flag" />{flagWord(f)}</span>)}{(r.flags.length === 0 || r.approvals.waiting > 0) && <Approvals run={r} />}</div></td>
               <td role="cell" class="num c-duration" title={r.approvals.wait_ms > 0 ? `${duration(r.approvals.wait_ms)} of it waiting for a person` : undefined}><Wait run={r} />{duration(r.duration_ms)}</td>
               <td role="cell" class="num c-steps">{count(r.steps)}</td>
               <td role="cell" class="num c-tokens">{count(r.tokens_in + r.tokens_out)}</td>
