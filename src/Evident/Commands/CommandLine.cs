@@ -78,6 +78,20 @@ internal static class CommandLine
     /// <summary>A command whose <c>--help</c> ends with examples.</summary>
     public static Command Command(string name, string what, params string[] examples) => new CommandWithExample(name, what, examples);
 
+    /// <summary>An argument that is text; an option that does not exist must not be taken for it.</summary>
+    public static Argument<string> Text(string name, string what)
+    {
+        var argument = new Argument<string>(name) { Description = what };
+        argument.Validators.Add(static result =>
+        {
+            if (result.Tokens is [{ Value: ['-', ..] option }, ..])
+            {
+                result.AddError($"There is no option '{option}'.");
+            }
+        });
+        return argument;
+    }
+
     private sealed class CommandWithExample(string name, string what, string[] examples) : Command(name, what)
     {
         public IReadOnlyList<string> Examples => examples;

@@ -22,7 +22,7 @@ internal static class VaultCommands
             "Writes the ledger entry, waits until it is durable, then prints the payload's bytes and nothing else.",
             "evident vault read vr_01ARZ3NDEKTSV4RRFFQ69G5FAV --reason 'ticket 9421: wrong refund'");
         var data = new DataOptions(command);
-        Argument<string> reference = new("REF") { Description = "The reference that the trace keeps, vr_ and 26 characters." };
+        Argument<string> reference = CommandLine.Text("REF", "The reference that the trace keeps, vr_ and 26 characters.");
         Option<string> reason = new("--reason") { Description = "Why; sealed beside the ledger entry.", HelpName = "TEXT", Required = true };
         reason.Validators.Add(result =>
         {

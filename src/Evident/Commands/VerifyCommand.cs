@@ -15,7 +15,7 @@ internal static class VerifyCommand
             + "34 malformed, 40 incomplete, 64 wrong command line.",
             "evident verify /var/lib/evident --known-head head-2026-11-01.note",
             "evident verify ./bundle --json");
-        Argument<string> path = new("PATH") { Description = "A data directory, a ledger directory or a bundle." };
+        Argument<string> path = CommandLine.Text("PATH", "A data directory or a ledger directory.");
         Option<string[]> heads = new("--known-head") { Description = "A checkpoint note that you kept elsewhere; again for each further one.", HelpName = "FILE" };
         Option<long?> tail = new("--max-unanchored") { Description = "How many entries may lie after the newest known head.", HelpName = "N" };
         Option<string?> report = new("--report") { Description = "Also writes the report as JSON to this file, which must not exist.", HelpName = "FILE" };

@@ -12,6 +12,8 @@ public sealed class CommandLineTests
     [InlineData("serve", "--bogus")]
     [InlineData("serve", "extra")]
     [InlineData("verify")]
+    [InlineData("verify", "--no-such-option")]
+    [InlineData("vault", "read", "--bogus", "--reason", "why")]
     [InlineData("verify", "a", "b")]
     [InlineData("verify", ".", "--max-unanchored", "few")]
     [InlineData("verify", ".", "--max-unanchored", "-1")]
