@@ -30,8 +30,8 @@ public sealed class HttpLimits
     /// <summary>Seconds that a body may take before <see cref="MinBodyBytesPerSecond"/> counts.</summary>
     public int BodyGraceSeconds { get; set; } = 5;
 
-    /// <summary>Bytes of ingest bodies, as sent and inflated, held at one time by all requests together; beyond it: 503 and Retry-After.</summary>
-    public long MaxBodyBytesInFlight { get; set; } = 96L << 20;
+    /// <summary>Bytes that ingest bodies, inflated, and their decoded copies hold at one time in all requests together; beyond it: 503 and Retry-After.</summary>
+    public long MaxBodyBytesInFlight { get; set; } = 128L << 20;
 
     /// <summary>Host names, beside literal addresses and <c>localhost</c>, under which the appliance may be asked (else 421).</summary>
     public IReadOnlyList<string> AllowedHosts { get; set; } = [];

@@ -39,6 +39,9 @@ internal sealed class RequestBody(BodyBudget budget, int limit) : IDisposable
     /// </summary>
     private const int MaxRatio = 250, FreeInflation = 16 << 20;
 
+    /// <summary>The body itself and the arena that its decoding copies it to, which lives as long.</summary>
+    private const long Copies = 2;
+
     private byte[] buffer = [];
     private int length;
     private long reserved;
@@ -171,12 +174,12 @@ internal sealed class RequestBody(BodyBudget budget, int limit) : IDisposable
         }
 
         int size = (int)Math.Min(Math.Max(Math.Max(needed, FirstBytes), buffer.Length * 2L), Math.Max(limit, needed));
-        if (!budget.TryReserve(size - reserved))
+        if (!budget.TryReserve((size * Copies) - reserved))
         {
             return false;
         }
 
-        reserved = size;
+        reserved = size * Copies;
         byte[] larger = ArrayPool<byte>.Shared.Rent(size);
         Bytes.CopyTo(larger);
         Return();

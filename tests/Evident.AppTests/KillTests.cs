@@ -133,7 +133,7 @@ public sealed class KillTests(ITestOutputHelper test)
             else
                 request = OtlpRequest.Of([.. Enumerable.Range(0, random.Next(1, 12)).Select(i =>
                 {
-                    var span = random.Next(6) == 0 ? AgentRun.Tool(run, "mail.send", $$"""{"n":{{random.Next()}},"text":"hello number {{i}}"}""") : new OtlpSpan { Name = "chat gpt-4o" }.With("agent.run_id", run).With("input.value", "say something about " + random.Next());
+                    var span = random.Next(12) == 0 ? AgentRun.Tool(run, "mail.send", $$"""{"n":{{random.Next()}},"text":"hello number {{i}}"}""") : new OtlpSpan { Name = "chat gpt-4o" }.With("agent.run_id", run).With("input.value", "say something about " + random.Next());
                     span.TraceId = trace;
                     return span;
                 })]);

@@ -148,10 +148,10 @@ internal static class ConfigurationFile
             problems.Add($"vault.longDays is {options.Vault.LongDays}; it is allowed to be vault.shortDays ({options.Vault.ShortDays}) or more.");
         }
 
-        if (options.Http.MaxBodyBytesInFlight < options.Ingest.MaxBodyBytes)
+        if (options.Http.MaxBodyBytesInFlight < 2L * options.Ingest.MaxBodyBytes)
         {
             problems.Add(
-                $"http.maxBodyBytesInFlight is {options.Http.MaxBodyBytesInFlight}; it is allowed to be ingest.maxBodyBytes ({options.Ingest.MaxBodyBytes}) or more.");
+                $"http.maxBodyBytesInFlight is {options.Http.MaxBodyBytesInFlight}; it is allowed to be twice ingest.maxBodyBytes ({options.Ingest.MaxBodyBytes}) or more.");
         }
     }
 }

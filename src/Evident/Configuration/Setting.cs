@@ -68,7 +68,7 @@ internal sealed class Setting
         Whole("http.bodyGraceSeconds", 2, 300, o => o.Http.BodyGraceSeconds, (o, v) => o.Http.BodyGraceSeconds = (int)v,
             "Seconds that a body may take before http.minBodyBytesPerSecond counts."),
         Whole("http.maxBodyBytesInFlight", 1 << 20, 64L << 30, o => o.Http.MaxBodyBytesInFlight, (o, v) => o.Http.MaxBodyBytesInFlight = v,
-            "Bytes of ingest bodies, inflated, that all requests together may hold; beyond it 503 and Retry-After. Decoding needs about as much again. Not below ingest.maxBodyBytes."),
+            "Bytes of ingest bodies, inflated, and of their decoded copies that all requests together may hold; beyond it 503 and Retry-After. At least twice ingest.maxBodyBytes."),
 
         Whole("ingest.maxBodyBytes", 65_536, 512L << 20, o => o.Ingest.MaxBodyBytes, (o, v) => o.Ingest.MaxBodyBytes = (int)v,
             "Bytes of one request, as sent and inflated; beyond it 413. 64 MiB is what the OTLP specification suggests."),

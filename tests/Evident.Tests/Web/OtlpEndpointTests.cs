@@ -169,7 +169,7 @@ public sealed class OtlpEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Bodies_beyond_what_all_requests_may_hold_are_503()
     {
-        await using RunningWeb small = await RunningWeb.StartAsync(http: new HttpLimits { MaxBodyBytesInFlight = 20_000 });
+        await using RunningWeb small = await RunningWeb.StartAsync(http: new HttpLimits { MaxBodyBytesInFlight = 40_000 });
         byte[] body = Encoding.UTF8.GetBytes(new string(' ', 60_000) + "{}");
         (int status, _, byte[] reply, HttpResponseMessage response) = await small.PostAsync("/v1/traces", body, Json);
         Assert.Equal(503, status);
