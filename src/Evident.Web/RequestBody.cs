@@ -37,7 +37,7 @@ internal sealed class RequestBody(BodyBudget budget, int limit) : IDisposable
     /// Past the free part, a body that inflates to more than this many times of what was sent is no telemetry (the most compressible exports
     /// measured stay below 60) and is refused as too large before it takes the memory it asks for.
     /// </summary>
-    private const int MaxRatio = 250, FreeInflation = 16 << 20;
+    private const int MaxRatio = 250, FreeInflation = 8 << 20;
 
     /// <summary>The body itself and the arena that its decoding copies it to, which lives as long.</summary>
     private const long Copies = 2;

@@ -69,7 +69,7 @@ public sealed class RequestBodyTests
     public async Task Beyond_the_budget_of_all_requests_it_is_busy_and_everything_is_given_back(string coding)
     {
         BodyCoding as_ = Enum.Parse<BodyCoding>(coding);
-        var budget = new BodyBudget(50_000);
+        var budget = new BodyBudget(100_000);
         Assert.Equal(BodyOutcome.Busy, (await ReadAsync(Packed(Plain(90_000), as_), as_, budget)).Outcome);
         Assert.Equal(0, budget.Held);
         Assert.Equal(BodyOutcome.Complete, (await ReadAsync(Packed(Plain(20_000), as_), as_, budget)).Outcome);
