@@ -51,6 +51,9 @@ internal sealed class ApprovalCase
     public Dictionary<string, string>? ExecutionContext { get; set; }
     public bool ExecutionTold { get; set; }
 
+    /// <summary>The ledger knows whether the executed arguments were the approved ones. Told a second time when that became known only later.</summary>
+    public bool ArgsTold { get; set; }
+
     [JsonIgnore]
     public bool IsDecided => Decided is not null;
 
@@ -86,7 +89,7 @@ internal sealed class ApprovalCase
 /// <summary>What adding a fact changed.</summary>
 /// <param name="NewRequest">The first time this approval is known to have been asked for.</param>
 /// <param name="NewDecision">The first time this decision is known.</param>
-/// <param name="NewExecution">Decision and execution are now both known for the first time.</param>
+/// <param name="NewExecution">Decision and execution are now both known for the first time, or with their arguments for the first time.</param>
 internal readonly record struct Joined(ApprovalCase Case, bool NewRequest, bool NewDecision, bool NewExecution);
 
 /// <summary>
@@ -236,8 +239,10 @@ internal sealed class ApprovalBook(int capacity)
 
     private static bool Tell(ApprovalCase held)
     {
-        bool now = held.IsDecided && held.ExecutionSpan is not null && !held.ExecutionTold;
+        bool compared = held.ArgsMatch is not null;
+        bool now = held.IsDecided && held.ExecutionSpan is not null && (!held.ExecutionTold || (compared && !held.ArgsTold));
         held.ExecutionTold |= now;
+        held.ArgsTold |= now && compared;
         return now;
     }
 

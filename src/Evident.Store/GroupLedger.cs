@@ -91,7 +91,7 @@ internal sealed class GroupLedger(LedgerDrafts drafts, ApprovalBook approvals, T
         {
             Add(ref span, at, LedgerMarks.ApprovalExecution, drafts.ApprovalExecution(
                 at.Source.Workspace, joined.Case, execution, joined.Case.ArgsMatch, at.Scope, at.Recorded));
-            joined.Case.ExecutionContext = null;
+            joined.Case.ExecutionContext = joined.Case.ArgsTold ? null : execution; // the request may bring the arguments yet
         }
     }
 
@@ -119,7 +119,8 @@ internal sealed class GroupLedger(LedgerDrafts drafts, ApprovalBook approvals, T
                     at.Source.Workspace, known, drafts.ExecutionContext(at, call ?? known.CallEntry),
                     own ? known.ArgsMatch : known.Compare(at.Span.Payload("tool.args")?.Hash, at.Span.ScopeId), at.Scope, at.Recorded));
             }
-            else if (own && !known.IsDecided)
+
+            if (own && !known.ArgsTold) // what arrives later may decide it, or tell what was approved
             {
                 known.ExecutionContext = drafts.ExecutionContext(at, call ?? known.CallEntry);
             }

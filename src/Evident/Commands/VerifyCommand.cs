@@ -79,6 +79,15 @@ internal static class VerifyCommand
                 target.Sync();
             }
 
+            if (verified.ExitCode == ExitCode.Usage)
+            {
+                await parsed.InvocationConfiguration.Error.WriteLineAsync($"evident: {verified.Summary}");
+                if (!parsed.GetValue(json))
+                {
+                    return verified.ExitCode; // nothing was looked at: there is no report
+                }
+            }
+
             TextWriter output = parsed.InvocationConfiguration.Output;
             string text = parsed.GetValue(json) ? System.Text.Encoding.UTF8.GetString(machine) : verified.ToText();
             await output.WriteLineAsync(text.TrimEnd('\n'));

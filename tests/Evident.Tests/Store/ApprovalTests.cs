@@ -47,6 +47,33 @@ public sealed class ApprovalTests
     }
 
     [Theory]
+    [InlineData("rde")]
+    [InlineData("red")]
+    [InlineData("dre")]
+    [InlineData("der")]
+    [InlineData("erd")]
+    [InlineData("edr")]
+    public void Request_decision_and_execution_are_compared_in_every_order_of_arrival(string order)
+    {
+        using var at = new TemporaryStore();
+        foreach (char next in order)
+        {
+            at.Send(next switch
+            {
+                'r' => new Sent(1, 2, "approval_request").With(("approval.id", "ap-1"), ("tool.name", "refund.submit"), ("approval.state", "requested"), ("tool.args", Args)) with { Parent = 1, At = 10, Until = 11 },
+                'd' => new Sent(1, 4, "approval_decision").With(("approval.id", "ap-1"), ("tool.name", "refund.submit"), ("approval.state", "approved"), ("approver_id", "s_901")) with { Parent = 1, At = 130, Until = 131 },
+                _ => Call(1, args: OtherArgs).With(("approval.id", "ap-1")),
+            });
+        }
+
+        var executions = at.Ledger().Where(e => e.Type == "approval.execution").Select(e => e.Json).ToArray();
+        Assert.False(executions[^1].GetProperty("approval").GetProperty("args_match").GetBoolean());
+        Assert.All(executions[..^1], e => Assert.False(e.GetProperty("approval").TryGetProperty("args_match", out _)));
+        Assert.Equal(executions.Length, executions.Select(e => e.GetProperty("id").GetString()).Distinct().Count());
+        Assert.InRange(executions.Length, 1, 2);
+    }
+
+    [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
     [InlineData(false, true)]
