@@ -267,8 +267,10 @@ internal sealed class Verification(
 
         if (root is null && checkpoint.Size > pass.Seen)
         {
+            // Beside a torn tail the loss is on record already, and what lies in the same directory is no anchor: a supplied head makes it 30.
             findings.Add(new Finding(
-                Verdict.RolledBack, $"{name} shows that the ledger once had {checkpoint.Size} entries; it ends at {pass.Size}.", name, FromSeq: pass.Size, ToSeq: checkpoint.Size - 1));
+                pass.Torn is null ? Verdict.RolledBack : Verdict.Notes, $"{name} shows that the ledger once had {checkpoint.Size} entries; it ends at {pass.Size}.", name,
+                FromSeq: pass.Size, ToSeq: checkpoint.Size - 1));
         }
         else if (root is not null || !Damaged)
         {

@@ -27,6 +27,34 @@ public class TornTailTests
         return (File.ReadAllBytes(scratch.Segments[0]), start);
     }
 
+    [Fact]
+    public void A_cut_after_a_clean_stop_is_torn_for_the_verifier_and_a_loss_for_the_appliance()
+    {
+        using var scratch = new LedgerScratch();
+        int start;
+        using (var log = scratch.Open())
+        {
+            log.Append(LedgerScratch.Calls(0, 2));
+            log.Publish();
+            scratch.KeepHead();
+            start = (int)new FileInfo(scratch.Segments[0]).Length;
+            log.Append(LedgerScratch.Calls(2, 3));
+            log.Close();
+        }
+
+        string early = Path.Combine(scratch.Data, "known.note");
+        string published = Directory.GetFiles(Path.Combine(scratch.Ledger, "checkpoints")).Order(StringComparer.Ordinal).Last();
+        byte[] whole = File.ReadAllBytes(scratch.Segments[0]);
+        for (int cut = start + 1; cut < whole.Length; cut += 37)
+        {
+            File.WriteAllBytes(scratch.Segments[0], whole[..cut]);
+            Assert.Equal(10, scratch.Verify().ExitCode);
+            Assert.Equal(12, scratch.Verify(early).ExitCode);
+            Assert.Equal(30, scratch.Verify(published).ExitCode);
+            Assert.Throws<LedgerStateException>(() => scratch.Open());
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
