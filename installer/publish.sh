@@ -9,7 +9,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 installer/needs.sh build
 
-# The registry that builds this project may lack the net10.0 Native AOT runtime pack; net9.0's is there (docs/adr/0001).
+# A package registry may lack the net10.0 Native AOT runtime pack; net9.0's is there (docs/adr/0001).
 framework=${EVIDENT_AOT_FRAMEWORK:-net9.0}
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 work=${EVIDENT_PUBLISH_ARTIFACTS:-artifacts/publish}

@@ -96,6 +96,8 @@ internal static class Detectors
             case 'h' when Begins(rest, "hf_"u8): return fresh && Key(rest, 3, 24, ref end);
             case 'e' when Begins(rest, "eyj"u8): detector = Detector.Token; return fresh && Jwt(rest, ref end);
             case 'b' when Begins(rest, "bearer"u8): detector = Detector.Token; return Bearer(text, at, out start, out end);
+            case 'b' when Begins(rest, "basic "u8): detector = Detector.Token; return Basic(text, at, out start, out end);
+            case 'y' when Begins(rest, "ya29."u8): detector = Detector.Token; return fresh && Key(rest, 5, 20, ref end);
             case '-': detector = Detector.PrivateKey; return Pem(rest, ref end);
             case ':': detector = Detector.Token; return UserInfo(text, at + 3, out start, out end);
             case '%' or '\x25': detector = Detector.Email; return Email(text, at, 3, floor, out start, out end);
@@ -174,6 +176,18 @@ internal static class Detectors
         end = start + run;
         // Prose says "bearer of …": a credential has a digit or is longer than words are.
         return run >= 8 && (run >= 20 || text.Slice(start, run).ContainsAnyInRange((byte)'0', (byte)'9'));
+    }
+
+    // RFC 7617: what follows is base64 of user:password.
+    private static bool Basic(ReadOnlySpan<byte> text, int at, out int start, out int end)
+    {
+        start = at + 6;
+        int run = Math.Min(Run(text[start..], TokenBytes), 512);
+        end = start + run;
+        Span<byte> decoded = stackalloc byte[384];
+        var credentials = text.Slice(start, run);
+        return run >= 8 && System.Buffers.Text.Base64.DecodeFromUtf8(credentials[..(run / 4 * 4)], decoded, out _, out int length) == System.Buffers.OperationStatus.Done
+            && decoded[..length].IndexOf((byte)':') > 0 && decoded[..length].IndexOfAnyExceptInRange((byte)32, (byte)126) < 0;
     }
 
     private static bool Pem(ReadOnlySpan<byte> rest, ref int end)

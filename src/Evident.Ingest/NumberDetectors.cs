@@ -142,6 +142,11 @@ internal static class NumberDetectors
         _ => !Detectors.IsAlnum(edge),
     };
 
+    // The international prefix written out, without separators: 0049170…
+    private static bool IsDialled(ReadOnlySpan<byte> text, int at, int run) =>
+        run - at is >= 11 and <= 15 && text[at] == (byte)'0' && text[at + 1] == (byte)'0' && text[at + 2] is >= (byte)'1' and <= (byte)'9'
+        && (at == 0 || !Detectors.IsDigit(text[at - 1])) && (run == text.Length || !(Detectors.IsAlnum(text[run]) || text[run] is (byte)'_' or (byte)'-' or (byte)'.'));
+
     private static bool Phone(ReadOnlySpan<byte> text, int at, int run, int floor, out int start, out int end)
     {
         start = at;
@@ -156,6 +161,11 @@ internal static class NumberDetectors
             start--;
         }
         if (start > floor && !MayPrecede(text[start - 1], start - 1 > floor ? text[start - 2] : (byte)' ', plus)) return false;
+        if (!plus && !open && IsDialled(text, at, run))
+        {
+            end = run;
+            return true;
+        }
         if (!plus && !open && (run - at > 5 || (run - at == 1 && text[at] != (byte)'1'))) return false;
 
         // The groups of digits and what stands between them; at most 15 digits (E.164).

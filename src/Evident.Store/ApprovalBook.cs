@@ -51,8 +51,8 @@ internal sealed class ApprovalCase
     public Dictionary<string, string>? ExecutionContext { get; set; }
     public bool ExecutionTold { get; set; }
 
-    /// <summary>The ledger knows whether the executed arguments were the approved ones. Told a second time when that became known only later.</summary>
-    public bool ArgsTold { get; set; }
+    /// <summary>What the ledger was last told about the comparison of arguments; told again when that becomes known later, or changes with a revision.</summary>
+    public bool? ArgsTold { get; set; }
 
     [JsonIgnore]
     public bool IsDecided => Decided is not null;
@@ -239,10 +239,13 @@ internal sealed class ApprovalBook(int capacity)
 
     private static bool Tell(ApprovalCase held)
     {
-        bool compared = held.ArgsMatch is not null;
-        bool now = held.IsDecided && held.ExecutionSpan is not null && (!held.ExecutionTold || (compared && !held.ArgsTold));
-        held.ExecutionTold |= now;
-        held.ArgsTold |= now && compared;
+        bool now = held.IsDecided && held.ExecutionSpan is not null && (!held.ExecutionTold || (held.ArgsMatch is { } match && held.ArgsTold != match));
+        if (now)
+        {
+            held.ExecutionTold = true;
+            held.ArgsTold = held.ArgsMatch;
+        }
+
         return now;
     }
 

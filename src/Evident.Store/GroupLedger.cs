@@ -91,7 +91,7 @@ internal sealed class GroupLedger(LedgerDrafts drafts, ApprovalBook approvals, T
         {
             Add(ref span, at, LedgerMarks.ApprovalExecution, drafts.ApprovalExecution(
                 at.Source.Workspace, joined.Case, execution, joined.Case.ArgsMatch, at.Scope, at.Recorded));
-            joined.Case.ExecutionContext = joined.Case.ArgsTold ? null : execution; // the request may bring the arguments yet
+            joined.Case.ExecutionContext = joined.Case.ArgsTold is null ? execution : null; // the request may bring the arguments yet
         }
     }
 
@@ -115,12 +115,14 @@ internal sealed class GroupLedger(LedgerDrafts drafts, ApprovalBook approvals, T
 
             if (joined.Value.NewExecution)
             {
+                // A revision is compared anew: the book says so only when the answer is another one.
+                span.Earlier &= ~LedgerMarks.ApprovalExecution;
                 Add(ref span, at, LedgerMarks.ApprovalExecution, drafts.ApprovalExecution(
                     at.Source.Workspace, known, drafts.ExecutionContext(at, call ?? known.CallEntry),
                     own ? known.ArgsMatch : known.Compare(at.Span.Payload("tool.args")?.Hash, at.Span.ScopeId), at.Scope, at.Recorded));
             }
 
-            if (own && !known.ArgsTold) // what arrives later may decide it, or tell what was approved
+            if (own && known.ArgsTold is null) // what arrives later may decide it, or tell what was approved
             {
                 known.ExecutionContext = drafts.ExecutionContext(at, call ?? known.CallEntry);
             }

@@ -96,7 +96,7 @@ internal sealed class LedgerDrafts(ToolRegistry tools)
     /// <summary>Decision and execution are both known. The execution's own span is at hand, or what was kept of it when it came first.</summary>
     public EntryDraft ApprovalExecution(string workspace, ApprovalCase known, IReadOnlyDictionary<string, string> execution, bool? matched, Scope scope, long recorded)
     {
-        string id = Hash(workspace, execution.GetValueOrDefault("span_key", known.ExecutionSpan!), "approval.execution", matched is null ? known.Id + ":uncompared" : known.Id);
+        string id = Hash(workspace, execution.GetValueOrDefault("span_key", known.ExecutionSpan!), "approval.execution", $"{known.Id}:{(matched is null ? "uncompared" : $"{known.ApprovedArgs}:{known.ExecutedArgs}")}");
         return EntryDraft.Create("approval.execution", id, entry =>
         {
             entry.Set("recorded", Rfc3339.FormatMillis(recorded));

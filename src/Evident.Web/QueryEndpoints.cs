@@ -32,6 +32,7 @@ internal sealed class QueryEndpoints(EvidentStore store)
     {
         IQueryCollection query = context.Request.Query;
         string? outcome = Text(query, "outcome", "status");
+        outcome = outcome switch { "ok" => "success", "error" => "failure", "interrupt" => "interrupted", _ => outcome };
         if (outcome is not null && !Outcomes.Contains(outcome))
         {
             throw new BadQueryException($"outcome (or status) is one of {string.Join(", ", Outcomes)}.");
@@ -42,7 +43,7 @@ internal sealed class QueryEndpoints(EvidentStore store)
             Outcome: outcome,
             Session: Text(query, "session", "session_id"),
             Tool: Text(query, "tool", "tool_name"),
-            Text: Text(query, "q"),
+            Text: Text(query, "q", "text"),
             RunId: Text(query, "run", "run_id"),
             TenantId: Text(query, "tenant", "tenant_id"),
             Environment: Text(query, "environment"),
@@ -55,7 +56,8 @@ internal sealed class QueryEndpoints(EvidentStore store)
 
     private Task RunAsync(HttpContext context)
     {
-        string id = (string)context.Request.RouteValues["run_id"]!;
+        // Kestrel leaves an encoded slash as it is, and a run id may hold one.
+        string id = ((string)context.Request.RouteValues["run_id"]!).Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         return store.GetRun(id, context.RequestAborted) is { } story
             ? Api.WriteAsync(context, story, StoreJson.Default.RunStory)
             : ErrorReply.WriteAsync(

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace Evident.AppTests;
 
-/// <summary>The demo shows the mission, and the command line keeps its promises.</summary>
+/// <summary>The demo shows the product, and the command line keeps its promises.</summary>
 public sealed class DemoTests(ITestOutputHelper test)
 {
     [Fact]

@@ -47,6 +47,7 @@ internal static class DemoCommand
     {
         LocalUser.KeepFilesPrivate();
         DurableDirectory.Create(directory);
+        using var ownership = DataLock.Acquire(Path.Combine(directory, "lock")); // a running appliance's configuration is not ours to write
         string file = Path.Combine(directory, ConfigurationFile.Name);
         if (!File.Exists(file))
         {

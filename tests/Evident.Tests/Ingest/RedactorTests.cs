@@ -31,6 +31,9 @@ public sealed class RedactorTests
         { "06 12 34 56 78", "[phone]" },
         { "020 7946 0958", "[phone]" },
         { "0049 30 901820", "[phone]" },
+        { "call 00491701234567 now", "call [phone] now" },
+        { "Basic dXNlcjpwYXNzd29yZDEyMw==", "Basic [token]" },
+        { "ya29." + "a0AfH6SMBx1yZ2k3_4w-5v6u7t8s9r", "[token]" },
         { "Bearer " + Alnum36, "Bearer [token]" },
         { "authorization: Basic dXNlcjpwYXNzd29yZA==", "authorization: Basic [token]" },
         { "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", "[token]" },
@@ -87,6 +90,10 @@ public sealed class RedactorTests
     [InlineData("1778047200000000000")]
     [InlineData("1778047200000")]
     [InlineData("4155551234")]
+    [InlineData("000123456789012")]
+    [InlineData("0012345678901abc")]
+    [InlineData("basic authentication is off")]
+    [InlineData("Basic plan2026ab")]
     [InlineData("0af7651916cd43dd8448eb211c80319c")]
     [InlineData("550e8400-e29b-41d4-a716-446655440000")]
     [InlineData("192.168.100.200")]
