@@ -27,6 +27,7 @@ public sealed class EvidentStore : IDisposable
     private readonly BatchWriter writer;
     private readonly Projections projections;
     private readonly RunDirectory directory;
+    private readonly SearchedId ids;
     private readonly SpanReader spans;
     private readonly PayloadReads payloads;
     private readonly Thread writing;
@@ -54,7 +55,8 @@ public sealed class EvidentStore : IDisposable
         writer = Held(open, new BatchWriter(options, clock, vault, ledger, partitions, approvals, queue, log));
         writer.Recover();
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
-        directory = new RunDirectory(Path.Combine(options.DataDirectory, "outcomes.db"), projections);
+        ids = new SearchedId(vault, DefaultWorkspace);
+        directory = new RunDirectory(Path.Combine(options.DataDirectory, "outcomes.db"), projections, ids);
         spans = new SpanReader(partitions, options.Tools, log);
         payloads = new PayloadReads(vault, pipeline, queue, clock);
         writer.Committed += projections.Signal;
@@ -236,6 +238,18 @@ public sealed class EvidentStore : IDisposable
     {
         projections.CatchUp(options.QueryWaitMillis, cancellation);
         var traces = directory.TracesOf(DefaultWorkspace, runId, cancellation);
+        if (traces.Count == 0)
+        {
+            foreach (string stored in ids.Forms(runId, SearchedId.Identifier).Skip(1))
+            {
+                if (directory.TracesOf(DefaultWorkspace, stored, cancellation) is { Count: > 0 } found)
+                {
+                    (runId, traces) = (stored, found); // asked for as it was sent, kept as a pseudonym
+                    break;
+                }
+            }
+        }
+
         if (traces.Count == 0 && TraceId.TryParse(runId, out var member) && directory.PlaceOf(DefaultWorkspace, member, cancellation)?.Run is { } owner)
         {
             runId = owner; // asked for by the id of one of its traces

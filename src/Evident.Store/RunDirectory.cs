@@ -12,7 +12,7 @@ namespace Evident.Store;
 internal sealed record TracePlace(TraceId Trace, string FirstDay);
 
 /// <summary>The reading side of <c>outcomes.db</c>. Thread safe.</summary>
-internal sealed class RunDirectory(string path, Projections projections) : IDisposable
+internal sealed class RunDirectory(string path, Projections projections, SearchedId ids) : IDisposable
 {
     private const int DefaultLimit = 50, MaxLimit = 500;
     private const int KeptConnections = 4;
@@ -33,11 +33,25 @@ internal sealed class RunDirectory(string path, Projections projections) : IDisp
             }
         }
 
+        void WhereId(string column, string? sent, string prefix)
+        {
+            if (sent is not null)
+            {
+                var forms = ids.Forms(sent, prefix);
+                string[] names = [.. forms.Select((_, i) => string.Create(CultureInfo.InvariantCulture, $"${column}{i}"))];
+                where.Append(CultureInfo.InvariantCulture, $" AND {column} IN ({string.Join(", ", names)})");
+                for (int i = 0; i < names.Length; i++)
+                {
+                    values[names[i]] = forms[i];
+                }
+            }
+        }
+
         Where("workflow = $workflow", "$workflow", filter.Workflow);
         Where("outcome = $outcome", "$outcome", filter.Outcome);
-        Where("session = $session", "$session", filter.Session);
-        Where("run_id = $run", "$run", filter.RunId);
-        Where("tenant = $tenant", "$tenant", filter.TenantId);
+        WhereId("session", filter.Session, SearchedId.Identifier);
+        WhereId("run_id", filter.RunId, SearchedId.Identifier);
+        WhereId("tenant", filter.TenantId, SearchedId.Tenant);
         Where("environment = $environment", "$environment", filter.Environment);
         Where("EXISTS (SELECT 1 FROM run_tool WHERE run_tool.run = run.id AND run_tool.tool = $tool)", "$tool", filter.Tool);
         Where("start >= $from", "$from", Nanos(filter.From));

@@ -43,6 +43,9 @@ internal sealed class KeyRing : IDisposable
 
     public int KekCount => byKekId.Count;
 
+    public IReadOnlyList<VaultScope> ScopesOf(string workspace) =>
+        [.. byId.Values.Select(entry => entry.Scope).Where(scope => scope.Workspace == workspace)];
+
     public bool IsFull => byTenant.Count >= options.MaxScopes;
 
     public static KeyRing Open(VaultOptions options, IClock clock, Action<string> step)

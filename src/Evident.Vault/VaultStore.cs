@@ -65,6 +65,13 @@ public sealed class VaultStore : IDisposable
         }
     }
 
+    /// <summary>Every scope of a workspace, the overflow scope included; a copy.</summary>
+    public IReadOnlyList<VaultScope> Scopes(string workspace)
+    {
+        using Use use = Enter();
+        return ring.ScopesOf(workspace);
+    }
+
     /// <summary>Makes the scopes that are missing in one rewrite of the keystore; for a request that names many tenants at once.</summary>
     public void PrepareScopes(string workspace, IReadOnlyList<ReadOnlyMemory<byte>> tenants)
     {

@@ -112,6 +112,25 @@ public sealed class QueryTests
     }
 
     [Fact]
+    public void An_id_that_is_kept_as_a_pseudonym_is_found_as_it_was_sent()
+    {
+        using var at = new TemporaryStore();
+        foreach (var (trace, tenant) in new[] { (1UL, "acme"), (2UL, "Größe GmbH") })
+        {
+            at.Send(new Sent(trace, 1, "agent.run").With(("agent.run_id", $"run of {trace}"), ("session.id", "Ticket 9421"), ("agent.tenant_id", tenant)) with { Until = 1 });
+        }
+
+        var found = at.Runs(new RunFilter(Session: "Ticket 9421"));
+        Assert.Equal(2, found.Count);
+        Assert.All(found, run => Assert.StartsWith("k_", run.SessionId, StringComparison.Ordinal));
+        Assert.Equal(found[0].RunId, Assert.Single(at.Runs(new RunFilter(Session: found[0].SessionId))).RunId);
+        Assert.Single(at.Runs(new RunFilter(TenantId: "Größe GmbH")));
+        Assert.Equal(Sent.TraceHex(2), Assert.Single(at.Runs(new RunFilter(RunId: "run of 2"))).TraceIds[0]);
+        Assert.Equal(Sent.TraceHex(1), at.Story("run of 1").Run.TraceIds[0]);
+        Assert.Empty(at.Runs(new RunFilter(Session: "Ticket 9422")));
+    }
+
+    [Fact]
     public void Pages_stay_right_while_new_runs_arrive()
     {
         using var at = new TemporaryStore();
