@@ -135,6 +135,11 @@ public sealed class EvidentStore : IDisposable
             SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
             var partitions = Held(open, new PartitionSet(traces));
             var (floor, hint) = Remembered(partitions, log);
+            if (partitions.Files.Count == 0 && LedgerBytes(options) > 0)
+            {
+                log($"'{traces}' holds no partition although the ledger is older than this start: the traces of former days are gone; the ledger and the vault still stand", null);
+            }
+
             bool quick = hint is not null && LedgerBytes(options) > options.QuickStartLedgerBytes;
             var ledger = Held(open, LedgerLog.Open(
                 new LedgerOptions { Directory = LedgerPath(options), KeysDirectory = keys }, quick ? hint : null, floor, clock, out var recovery));
