@@ -1,7 +1,7 @@
 namespace Evident.Ledger;
 
 /// <summary>
-/// One thing that a check found. <see cref="Code"/> is the exit code it calls for: 30, 31, 32, 33, 34, 40; 12 is a note that a person
+/// One thing that a check found. <see cref="Code"/> is the exit code it calls for: 30..36, 40; 12 is a note that a person
 /// should read; 0 is information.
 /// </summary>
 /// <param name="Segment">File in the ledger directory.</param>
@@ -15,12 +15,12 @@ public sealed record Finding(
 public static class Verdict
 {
     public const int Verified = 0, Unanchored = 10, AnchorStale = 11, Notes = 12;
-    public const int RolledBack = 30, Forked = 31, Altered = 32, KeyViolation = 33, Malformed = 34;
+    public const int RolledBack = 30, Forked = 31, Altered = 32, KeyViolation = 33, Malformed = 34, VaultMismatch = 35, IndexMismatch = 36;
     public const int Incomplete = 40, Usage = 64;
 
     /// <summary>Most serious first.</summary>
     public static readonly IReadOnlyList<int> Order =
-        [Usage, Forked, KeyViolation, Altered, RolledBack, Malformed, Incomplete, Unanchored, AnchorStale, Notes, Verified];
+        [Usage, Forked, KeyViolation, Altered, RolledBack, Malformed, VaultMismatch, IndexMismatch, Incomplete, Unanchored, AnchorStale, Notes, Verified];
 
     public static string Word(int code) => code switch
     {
@@ -33,6 +33,8 @@ public static class Verdict
         Altered => "ALTERED",
         KeyViolation => "KEY-VIOLATION",
         Malformed => "MALFORMED",
+        VaultMismatch => "VAULT-MISMATCH",
+        IndexMismatch => "INDEX-MISMATCH",
         Incomplete => "INCOMPLETE",
         _ => "USAGE",
     };

@@ -59,7 +59,8 @@ public class LedgerFormatDocumentTests
         foreach (var type in EntryTypes.All)
         {
             bool run = EntryShapes.Context.All(c => type.Shape.Fields.Contains(c)), act = EntryShapes.Admin.All(a => type.Shape.Fields.Contains(a));
-            Table(text, $"### `{type.Name}`{(run ? " (run)" : act ? " (act)" : "")}\n\n{type.Meaning[..1].ToUpperInvariant()}{type.Meaning[1..]}.", type.Own);
+            Table(text, $"### `{type.Name}`{(run ? " (run)" : act ? " (act)" : "")}\n\n{type.Meaning[..1].ToUpperInvariant()}{type.Meaning[1..]}.",
+                [.. type.Own.Where(f => !EntryShapes.Context.Contains(f) && !EntryShapes.Admin.Contains(f))]);
         }
 
         foreach (var shape in shapes.Values)
@@ -87,6 +88,12 @@ public class LedgerFormatDocumentTests
 
     private static void Table(StringBuilder text, string heading, IReadOnlyList<EntryField> fields)
     {
+        if (fields.Count == 0)
+        {
+            text.Append($"\n{heading} No member of its own.\n");
+            return;
+        }
+
         text.Append($"\n{heading}\n\n| member | | form | meaning |\n|---|---|---|---|\n");
         foreach (var field in fields)
         {

@@ -184,7 +184,7 @@ public class Lj1Tests
     [InlineData("assigned member", "seq", "x")]
     public void Drafts_outside_the_closed_schema_are_refused(string why, string key, string value) =>
         Assert.True(Assert.Throws<LedgerSchemaException>(() => EntryDraft.Create("ledger.heartbeat", "h1", b => b
-            .Set("recorded", "2026-05-06T06:00:08.112Z").Set("heartbeat", h => h.Set("interval_ms", 300_000)).Set(key, value))).Message.Length > 0, why);
+            .Set("recorded", "2026-05-06T06:00:08.112Z").Set("heartbeat", h => h.Set("state", "running").Set("interval_ms", 300_000)).Set(key, value))).Message.Length > 0, why);
 
     [Fact]
     public void Forms_are_checked_to_the_letter()
@@ -202,7 +202,8 @@ public class Lj1Tests
         Refused("vault.read", b => b.Set("actor", a => a.Set("kind", "uid")).Set("vault", v => v.Set("ref", "vr_1")));
         Refused("vault.read", b => b.Set("actor", a => a.Set("kind", "uid"))
             .Set("vault", v => v.Set("ref", "vr_01HZX0000000000000000000A0").Set("bytes", 33)));
-        Refused("ledger.heartbeat", b => b.Set("heartbeat", h => h.Set("interval_ms", 0)));
+        Refused("ledger.heartbeat", b => b.Set("heartbeat", h => h.Set("state", "running").Set("interval_ms", 0)));
+        Refused("ledger.heartbeat", b => b.Set("heartbeat", h => h.Set("interval_ms", 1)));
         Refused("eval.label", b => b.Set("label", l => l.Set("name", "n").Set("value", "v").Set("removed", "true")));
         Assert.Equal([32L, 32, 64, 4096], ((long[])[0, 32, 33, 4000]).Select(ValueForm.Bucket));
         var draft = LedgerScratch.Call(1, new string('a', 32));
