@@ -49,7 +49,8 @@ internal sealed class HeadStore(string directory)
     public void Publish(Checkpoint checkpoint, IEnumerable<NoteSignature> signatures, SigningKey identity)
     {
         byte[] text = checkpoint.Encode();
-        byte[] note = SignedNote.Encode(text, [.. signatures, identity.Sign(text)]);
+        var own = signatures.Where(s => s.Name != identity.Public.Name).Append(identity.Sign(text)); // it signed the group itself when an epoch key was lost
+        byte[] note = SignedNote.Encode(text, own);
         DurableDirectory.ReplaceFile(Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(checkpoint.Size)), note, 0x1A4);
         if (checkpoint.Size == 1)
         {

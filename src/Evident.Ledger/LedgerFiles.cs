@@ -6,7 +6,10 @@ internal sealed record SegmentName(string Name, long First, bool Plain = true);
 /// <summary>What stands in a ledger directory; every name that the format does not know is a finding, nothing is opened.</summary>
 internal sealed class LedgerFiles
 {
-    private static readonly string[] KnownFiles = ["genesis.note", "head.a", "head.b"];
+    /// <summary>Stands while the acceptance of a lost history is under way; a start refuses until that is finished.</summary>
+    public const string PendingIncarnation = "incarnation.pending";
+
+    private static readonly string[] KnownFiles = ["genesis.note", "head.a", "head.b", PendingIncarnation];
     private static readonly string[] KnownDirectories = ["checkpoints", "anchors", "quarantine"];
 
     private LedgerFiles(IReadOnlyList<SegmentName> segments, IReadOnlyList<(long, string)> published, IReadOnlyList<string> quarantined, IReadOnlyList<Finding> findings)
@@ -33,6 +36,7 @@ internal sealed class LedgerFiles
         var published = new List<(long, string)>();
         var quarantined = new List<string>();
         var findings = new List<Finding>();
+        var unfinished = new List<string>();
         foreach (var item in new DirectoryInfo(directory).EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
         {
             bool known = item is DirectoryInfo ? KnownDirectories.Contains(item.Name) : KnownFiles.Contains(item.Name);
@@ -49,7 +53,11 @@ internal sealed class LedgerFiles
             {
                 segments.Add(new SegmentName(item.Name, first));
             }
-            else if (!known && item.Name != "head.a.tmp" && item.Name != "head.b.tmp" && item.Name != "genesis.note.tmp")
+            else if (item is FileInfo && item.Name.EndsWith(LedgerFormat.SegmentSuffix + ".tmp", StringComparison.Ordinal))
+            {
+                unfinished.Add(item.Name);
+            }
+            else if (!known && item.Name != "head.a.tmp" && item.Name != "head.b.tmp" && item.Name != "genesis.note.tmp" && item.Name != PendingIncarnation + ".tmp")
             {
                 findings.Add(new Finding(Verdict.Notes, $"{item.Name} does not belong in a ledger directory.", item.Name));
             }
@@ -59,7 +67,17 @@ internal sealed class LedgerFiles
             }
             else if (item.Name == "quarantine")
             {
-                quarantined.AddRange(((DirectoryInfo)item).EnumerateFiles().Select(f => f.Name).Order(StringComparer.Ordinal));
+                // Notes of a lost history lie there too; only torn tails are told by recovery entries.
+                quarantined.AddRange(((DirectoryInfo)item).EnumerateFiles().Select(f => f.Name)
+                    .Where(n => !n.EndsWith(LedgerFormat.NoteSuffix, StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+            }
+        }
+
+        foreach (string name in unfinished)
+        {
+            if (segments.Count == 0 || name != segments[^1].Name + ".tmp") // a crash leaves the last segment's unfinished copy, nothing else
+            {
+                findings.Add(new Finding(Verdict.Notes, $"{name} does not belong in a ledger directory.", name));
             }
         }
 

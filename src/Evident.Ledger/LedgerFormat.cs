@@ -14,6 +14,9 @@ public static class LedgerFormat
     /// <summary>What is left of a line for the members that only the log knows (seq, batch, hashes ...).</summary>
     public const int MaxDraftBytes = MaxLineBytes - 1_024;
 
+    /// <summary>Wall and monotonic clock may drift apart by this much between two appends; more is a jump.</summary>
+    public const long ClockToleranceMillis = 2_000;
+
     public const int HashBytes = 32;
     public const string SegmentSuffix = ".jsonl";
     public const string NoteSuffix = ".note";

@@ -23,7 +23,8 @@ public sealed class LedgerLog : IDisposable
     private readonly byte[] lastHash = new byte[32];
     private readonly Dictionary<string, long> scopeSeq;
     private readonly long[] openedAt = new long[2]; // first seq and monotonic time of the current epoch, as far as this run knows
-    private SigningKey epochKey;
+    private SigningKey? epochKey; // null only between a start that found no key of the current epoch and the rotation that replaces it
+    private ClockReading? seen;
     private IReadOnlyList<NoteSignature> headSignatures;
     private ISegmentFile? active;
     private long activeLength;
@@ -31,13 +32,14 @@ public sealed class LedgerLog : IDisposable
     private Exception? poison;
     private bool closed;
 
-    internal LedgerLog(LedgerOptions options, IClock clock, KeyFiles keys, HeadStore heads, SigningKey identity, SigningKey epochKey, LedgerStart start)
+    internal LedgerLog(LedgerOptions options, IClock clock, KeyFiles keys, HeadStore heads, SigningKey identity, SigningKey? epochKey, LedgerStart start)
     {
         (this.options, this.clock, this.keys, this.heads, this.identity, this.epochKey) = (options, clock, keys, heads, identity, epochKey);
         frontier.CopyFrom(start.Frontier);
         start.LastHash.CopyTo(lastHash, 0);
         scopeSeq = new Dictionary<string, long>(start.ScopeSeq, StringComparer.Ordinal);
         headSignatures = start.Signatures;
+        seen = start.Seen;
         nextBatch = start.NextBatch;
         Epoch = checked((int)start.Epoch);
         Head = new LedgerHead(frontier.Size, frontier.Root());
@@ -77,6 +79,7 @@ public sealed class LedgerLog : IDisposable
     /// </summary>
     public IReadOnlyList<AppendedEntry> Append(IReadOnlyList<EntryDraft> drafts)
     {
+        NoticeClock();
         var appended = new List<AppendedEntry>(drafts.Count);
         for (int start = 0; start < drafts.Count; start += options.MaxGroupEntries)
         {
@@ -86,6 +89,16 @@ public sealed class LedgerLog : IDisposable
         }
 
         return appended;
+    }
+
+    /// <summary>Appends one entry that the appliance writes about itself; its id follows from its place in the ledger.</summary>
+    public AppendedEntry AppendOwn(string type, Action<Lj1ObjectBuilder> fields)
+    {
+        NoticeClock();
+        RotateWhenDue(1);
+        var appended = new List<AppendedEntry>(1);
+        WriteGroup([OwnEntry(type, Head.Size, fields)], 0, 1, null, null, appended);
+        return appended[0];
     }
 
     /// <summary>Ids of the entries from <paramref name="size"/> on: what an outbox replay must not append again.</summary>
@@ -144,7 +157,7 @@ public sealed class LedgerLog : IDisposable
         closed = true;
         active?.Dispose();
         active = null;
-        epochKey.Dispose();
+        epochKey?.Dispose();
         identity.Dispose();
     }
 
@@ -153,10 +166,16 @@ public sealed class LedgerLog : IDisposable
     /// 1 the new key is durable in <c>keys/</c>: a crash here leaves an unused key, destroyed at the next start.
     /// 2 the rotation group, signed by both keys, is durable: a crash here leaves both keys, and the next start does step 3.
     /// 3 the old key is overwritten, unlinked, and its directory synced; from here on nobody can sign for the old epoch.
+    /// Where the old key is gone, the identity key signs in its place (reason <c>key_lost</c>).
     /// </remarks>
     internal void Rotate(string reason)
     {
         ThrowIfUnusable();
+        if (epochKey is not null)
+        {
+            NoticeClock();
+        }
+
         int number = Epoch + 1;
         try
         {
@@ -171,9 +190,9 @@ public sealed class LedgerLog : IDisposable
             var entry = OwnEntry("ledger.epoch", Head.Size, b => b.Set("rotation", r => r
                 .Set("epoch_key", "ed25519:" + Convert.ToHexStringLower(fresh.Public.PublicKey))
                 .Set("custody", "file")
-                .Set("reason", reason)));
-            WriteGroup([entry], 0, 1, old, fresh, []);
-            old.Dispose();
+                .Set("reason", old is null ? "key_lost" : reason)));
+            WriteGroup([entry], 0, 1, old ?? identity, fresh, []);
+            old?.Dispose();
             DurableDirectory.Shred(keys.Epoch(number - 1));
         }
         catch (IOException e)
@@ -197,7 +216,31 @@ public sealed class LedgerLog : IDisposable
     }
 
     /// <summary>The group of entry 0; the epoch key is that of epoch 1.</summary>
-    internal void WriteGenesis(EntryDraft entry) => WriteGroup([entry], 0, 1, null, null, []);
+    internal void WriteGenesis(EntryDraft entry)
+    {
+        seen = new ClockReading(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
+        WriteGroup([entry], 0, 1, null, null, []);
+    }
+
+    /// <summary>
+    /// Section 8 of the format, "Clock": a wall clock that left the monotonic one, or that is behind the last boot's, is on the record
+    /// before anything that is stamped with it. Recording never stops because of time.
+    /// </summary>
+    private void NoticeClock()
+    {
+        ThrowIfUnusable();
+        var now = new ClockReading(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
+        var last = seen ?? now;
+        bool sameBoot = last.Boot == now.Boot;
+        long mono = sameBoot ? Math.Max(0, now.Mono - last.Mono) : 0, wall = now.Wall - last.Wall;
+        seen = now;
+        if (sameBoot ? Math.Abs(wall - mono) > LedgerFormat.ClockToleranceMillis : wall < 0)
+        {
+            var entry = OwnEntry("ledger.clock", Head.Size, b => b.Set("clock", c => c
+                .Set("before", Rfc3339.FormatMillis(last.Wall)).Set("after", Rfc3339.FormatMillis(now.Wall)).Set("mono_delta_ms", mono)));
+            WriteGroup([entry], 0, 1, null, null, []);
+        }
+    }
 
     private void RotateWhenDue(int count)
     {
@@ -242,7 +285,7 @@ public sealed class LedgerLog : IDisposable
             writer.CheckLeaves();
             byte[] root = next.Root();
             byte[] text = Checkpoint.Encode(Origin, next.Size, root);
-            NoteSignature[] signatures = fresh is null ? [epochKey.Sign(text)] : [old!.Sign(text), fresh.Sign(text)];
+            NoteSignature[] signatures = fresh is null ? [epochKey!.Sign(text)] : [old!.Sign(text), fresh.Sign(text)];
             writer.AddCheckpoint(SignedNote.Encode(text, signatures));
 
             RollWhenFull(writer.Bytes.Length);
@@ -316,4 +359,7 @@ public sealed class LedgerLog : IDisposable
 /// <summary>Where a log goes on: everything that follows from the entries up to the newest durable head.</summary>
 internal sealed record LedgerStart(
     MerkleFrontier Frontier, byte[] LastHash, long NextBatch, long Epoch, long EpochFirstSeq, long EpochAgeMillis,
-    IReadOnlyDictionary<string, long> ScopeSeq, IReadOnlyList<NoteSignature> Signatures, string? ActiveSegment, long ActiveLength);
+    IReadOnlyDictionary<string, long> ScopeSeq, IReadOnlyList<NoteSignature> Signatures, string? ActiveSegment, long ActiveLength, ClockReading? Seen = null);
+
+/// <summary>Both clocks at one moment: boot, wall time in Unix milliseconds, milliseconds of that boot.</summary>
+internal sealed record ClockReading(string Boot, long Wall, long Mono);

@@ -122,6 +122,11 @@ internal static class LedgerOpening
         }
 
         var files = LedgerFiles.List(options.Directory);
+        if (File.Exists(Path.Combine(options.Directory, LedgerFiles.PendingIncarnation)))
+        {
+            throw new LedgerStateException("the acceptance of a lost history was begun and not finished; run `evident ledger accept-incarnation` again.");
+        }
+
         var heads = new HeadStore(options.Directory);
         heads.Load(identity.Public);
         var head = heads.Newest ?? throw new LedgerStateException($"the head store of '{options.Directory}' is missing, though this ledger was born.");
@@ -146,19 +151,11 @@ internal static class LedgerOpening
         var epochKey = EpochKey(keys, pass);
         var pending = files.Quarantined.Where(q => IsPending(q, head.Size) && !pass.Recovered.Contains(q)).ToList();
         bool clean = pass.Torn is null && pending.Count == 0 && head.Size == pass.Size;
+        lastNote ??= Note(options.Directory, pass.Size);
+        var start = Place(options, files, pass, lastNote.Signatures, clock);
 
         // 2 change: from here on a crash leaves what the next start finds and finishes
-        foreach (string directory in Subdirectories(options.Directory))
-        {
-            DurableDirectory.Create(directory);
-        }
-
-        DurableDirectory.Shred(keys.UnbornIdentity);
-        foreach (long number in keys.Epochs().Where(n => n != pass.Epoch))
-        {
-            DurableDirectory.Shred(keys.Epoch(number)); // below: step 3 of a rotation; above: step 1 of one that signed nothing
-        }
-
+        Tidy(options, keys, pass.Epoch);
         if (pass.Torn is { } torn)
         {
             string moved = Quarantine(options.Directory, torn, pass.Size);
@@ -168,14 +165,19 @@ internal static class LedgerOpening
             }
         }
 
-        lastNote ??= Note(options.Directory, pass.Size);
-        var log = new LedgerLog(options, clock, keys, heads, identity, epochKey, Place(options, files, pass, lastNote.Signatures, clock));
-        long bytes = 0;
         if (!clean)
+        {
+            start = Renew(options, start, pass);
+        }
+
+        var log = new LedgerLog(options, clock, keys, heads, identity, epochKey, start);
+        long bytes = 0;
+        bool keyLost = epochKey is null;
+        if (!clean || keyLost)
         {
             var found = log.Head;
             log.Rotate("unclean_start");
-            foreach (string? name in pending.Count == 0 ? [null] : pending.Cast<string?>())
+            foreach (string? name in clean ? [] : pending.Count == 0 ? [null] : pending.Cast<string?>())
             {
                 bytes += Record(log, options.Directory, found, name);
             }
@@ -183,8 +185,44 @@ internal static class LedgerOpening
             log.Publish();
         }
 
-        recovery = new LedgerRecovery(false, clean, bytes, pending.Count > 0 ? pending[^1] : null, log.Head.Size);
+        recovery = new LedgerRecovery(false, clean, bytes, pending.Count > 0 ? pending[^1] : null, log.Head.Size, keyLost);
         return log;
+    }
+
+    /// <summary>What a crash may have left: directories that are missing, keys of other epochs, an unfinished copy of the last segment.</summary>
+    internal static void Tidy(LedgerOptions options, KeyFiles keys, long epoch)
+    {
+        foreach (string directory in Subdirectories(options.Directory))
+        {
+            DurableDirectory.Create(directory);
+        }
+
+        DurableDirectory.Shred(keys.UnbornIdentity);
+        foreach (long number in keys.Epochs().Where(n => n != epoch))
+        {
+            DurableDirectory.Shred(keys.Epoch(number)); // below: step 3 of a rotation; above: step 1 of one that signed nothing
+        }
+
+        foreach (string unfinished in Directory.EnumerateFiles(options.Directory, "*" + LedgerFormat.SegmentSuffix + ".tmp"))
+        {
+            DurableDirectory.Remove(unfinished);
+        }
+    }
+
+    /// <summary>
+    /// After a stop that was not clean the active segment is written anew up to its last valid checkpoint line: what the page cache shows after a
+    /// failed sync need not be on the disk. A sealed segment was synced before it was sealed.
+    /// </summary>
+    internal static LedgerStart Renew(LedgerOptions options, LedgerStart start, LedgerPass pass)
+    {
+        if (start.ActiveSegment is not { } name)
+        {
+            return start;
+        }
+
+        long length = pass.Torn is { } torn && torn.Segment == name ? torn.Offset : start.ActiveLength;
+        DurableDirectory.Rewrite(Path.Combine(options.Directory, name), length);
+        return start with { ActiveLength = length };
     }
 
     /// <summary>
@@ -233,7 +271,7 @@ internal static class LedgerOpening
         }
     }
 
-    private static void Refuse(LedgerFiles files, LedgerPass pass, SigningKey identity)
+    internal static void Refuse(LedgerFiles files, LedgerPass pass, SigningKey identity)
     {
         var worst = files.Findings.Concat(pass.Findings).Where(f => f.Code >= Verdict.RolledBack).MinBy(f => ((List<int>)[.. Verdict.Order]).IndexOf(f.Code));
         if (worst is not null)
@@ -272,12 +310,13 @@ internal static class LedgerOpening
         }
     }
 
-    private static SigningKey EpochKey(KeyFiles keys, LedgerPass pass)
+    /// <summary>Null when the key file is gone: the identity key then opens the next epoch.</summary>
+    internal static SigningKey? EpochKey(KeyFiles keys, LedgerPass pass)
     {
         string path = keys.Epoch(pass.Epoch);
         if (!File.Exists(path))
         {
-            throw new LedgerStateException($"the key of epoch {pass.Epoch}, '{path}', is missing: this ledger cannot be continued without it.");
+            return null;
         }
 
         using var seed = KeyFiles.Read(path);
@@ -291,33 +330,31 @@ internal static class LedgerOpening
         return key;
     }
 
-    private static SignedNote Note(string directory, long size) =>
+    internal static SignedNote Note(string directory, long size) =>
         LedgerReader.Locate(directory, size) is { } place && SignedNote.TryParse(place.Note, out var note, out _)
             ? note
             : throw new LedgerStateException($"the checkpoint line of size {size} cannot be found again in '{directory}'.");
 
     /// <summary>The name of a quarantined tail starts with the size at which it was cut off.</summary>
     private static bool IsPending(string name, long headSize) =>
-        name.Length > 20 && long.TryParse(name.AsSpan(0, 20), NumberStyles.None, CultureInfo.InvariantCulture, out long size) && size >= headSize;
+        name.EndsWith(".torn", StringComparison.Ordinal) && long.TryParse(name.AsSpan(0, 20), NumberStyles.None, CultureInfo.InvariantCulture, out long size) && size >= headSize;
 
     /// <summary>
-    /// Copies the torn tail away (durable), then cuts the segment (durable). The name follows from size and content, so that a crash
-    /// in between makes the same file again.
+    /// Copies the torn tail away (durable); <see cref="Renew"/> then writes the segment anew without it. The name follows from size and content, so
+    /// that a crash in between makes the same file again.
     /// </summary>
-    private static string Quarantine(string directory, TornTail torn, long size)
+    internal static string Quarantine(string directory, TornTail torn, long size)
     {
         string path = Path.Combine(directory, torn.Segment);
         byte[] bytes = new byte[torn.Length];
-        using var file = DurableFile.OpenAppend(path);
+        using var file = DurableFile.OpenRead(path);
         _ = file.ReadAt(torn.Offset, bytes);
         string name = string.Create(CultureInfo.InvariantCulture, $"{size:D20}-{Convert.ToHexStringLower(SHA256.HashData(bytes))[..16]}.torn");
         DurableDirectory.ReplaceFile(Path.Combine(directory, "quarantine", name), bytes);
-        file.Truncate(torn.Offset);
-        file.Sync();
         return name;
     }
 
-    private static long Record(LedgerLog log, string directory, LedgerHead found, string? quarantined)
+    internal static long Record(LedgerLog log, string directory, LedgerHead found, string? quarantined)
     {
         byte[] bytes = quarantined is null ? [] : File.ReadAllBytes(Path.Combine(directory, "quarantine", quarantined));
         log.Append([log.OwnEntry("ledger.recovery", log.Head.Size, b => b.Set("recovery", r =>
@@ -332,7 +369,7 @@ internal static class LedgerOpening
         return bytes.Length;
     }
 
-    private static LedgerStart Place(
+    internal static LedgerStart Place(
         LedgerOptions options, LedgerFiles files, LedgerPass pass, IReadOnlyList<NoteSignature> signatures, IClock clock)
     {
         var last = files.Segments[^1];
@@ -346,6 +383,30 @@ internal static class LedgerOpening
         long age = sameBoot ? clock.MonotonicMillis - parser.Integer(opened.Json.Span, "mono"u8) : Math.Max(0, clock.UnixMillis - recorded);
         return new LedgerStart(
             pass.Valid.Frontier, pass.Valid.Previous, pass.Valid.Batch, pass.Epoch, opened.Seq, age, pass.ScopeSeq, signatures,
-            writable ? last.Name : null, new FileInfo(path).Length);
+            writable ? last.Name : null, new FileInfo(path).Length, LastReading(options.Directory, pass.Size));
+    }
+
+    /// <summary>
+    /// Both clocks when the log last wrote an entry of its own, which is stamped at the moment of append; else those of the last entry. A clean stop ends with
+    /// such an entry; a replay of an outbox may have written older ones behind it.
+    /// </summary>
+    private static ClockReading? LastReading(string directory, long size)
+    {
+        const int Window = 512;
+        var parser = new Lj1Parser();
+        ClockReading? reading = null;
+        bool own = false;
+        foreach (var line in LedgerReader.Read(directory, Math.Max(0, size - Window), Window, size))
+        {
+            _ = parser.Parse(line.Json.Span);
+            bool self = parser.Text(line.Json.Span, "type"u8).StartsWith("ledger."u8);
+            if ((self || !own) && Rfc3339.TryParseMillis(Encoding.ASCII.GetString(parser.Text(line.Json.Span, "recorded"u8)), out long wall))
+            {
+                own |= self;
+                reading = new ClockReading(Encoding.ASCII.GetString(parser.Text(line.Json.Span, "boot"u8)), wall, parser.Integer(line.Json.Span, "mono"u8));
+            }
+        }
+
+        return reading;
     }
 }

@@ -100,7 +100,7 @@ internal sealed partial class LedgerPass
             epochFirstMono = mono;
         }
 
-        if (!opens && (seq - epochFirstSeq >= epochEntries || mono - epochFirstMono > Math.Min(epochMillis, long.MaxValue / 2) + AgeToleranceMillis))
+        if (!opens && !type.SequenceEqual("ledger.clock"u8) && (seq - epochFirstSeq >= epochEntries || mono - epochFirstMono > Math.Min(epochMillis, long.MaxValue / 2) + AgeToleranceMillis))
         {
             flaw |= EntryFlaw.Age;
         }

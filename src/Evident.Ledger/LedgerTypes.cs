@@ -38,8 +38,11 @@ public sealed record LedgerHead(long Size, byte[] Root);
 public sealed record LedgerResume(
     long Size, byte[] Root, byte[][] Frontier, string LastEntryHash, long NextBatch, IReadOnlyDictionary<string, long> ScopeSeq);
 
-/// <summary>What opening found: a new ledger, a clean stop, or a stop that recovery had to finish.</summary>
-public sealed record LedgerRecovery(bool Created, bool Clean, long QuarantinedBytes, string? QuarantineFile, long FirstSeqOfRun);
+/// <summary>
+/// What opening found: a new ledger, a clean stop, or a stop that recovery had to finish; and whether the key of the current epoch was gone, so that
+/// the identity key opened a new epoch.
+/// </summary>
+public sealed record LedgerRecovery(bool Created, bool Clean, long QuarantinedBytes, string? QuarantineFile, long FirstSeqOfRun, bool KeyLost = false);
 
 /// <summary>The ledger on disk is not what the appliance left behind. Nothing was moved and nothing was signed.</summary>
 public sealed class LedgerStateException(string message) : Exception(message);

@@ -66,6 +66,37 @@ public static class DurableDirectory
         Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
+    /// <summary>
+    /// Writes the first <paramref name="length"/> bytes of a file anew and puts them in its place. After a failed sync the kernel may show
+    /// bytes that never reached the disk; what is read is written and synced here, so that it is there afterwards.
+    /// </summary>
+    public static void Rewrite(string path, long length, int mode = 0x180)
+    {
+        string temporary = path + ".tmp";
+        File.Delete(temporary);
+        using (var source = DurableFile.OpenRead(path))
+        using (var target = DurableFile.CreateNew(temporary, mode))
+        {
+            byte[] chunk = new byte[1 << 20];
+            for (long offset = 0; offset < length;)
+            {
+                int read = source.ReadAt(offset, chunk.AsSpan(0, (int)Math.Min(chunk.Length, length - offset)));
+                if (read == 0)
+                {
+                    throw new IOException($"rewriting '{path}': it ends at byte {offset}, {length} were expected.");
+                }
+
+                target.WriteAt(offset, chunk.AsSpan(0, read));
+                offset += read;
+            }
+
+            target.Sync();
+        }
+
+        Posix.Call("rename", path, () => Posix.rename(temporary, path));
+        Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
     /// <summary>Removes a file durably; a file that is not there is fine.</summary>
     public static void Remove(string path)
     {
