@@ -70,9 +70,35 @@ internal sealed partial class LedgerPass
 
     private void LoseScopes()
     {
+        KeepScopes();
         scopesUnsure = true;
         scopes.Clear();
         groupScopes.Clear();
+    }
+
+    /// <summary>What a torn tail did to the counts must not stay: the first change after the valid point keeps them as they were there.</summary>
+    private void KeepScopes() => scopesAtValid ??= new Dictionary<string, long>(scopes, StringComparer.Ordinal);
+
+    /// <summary>A torn rotation opened nothing.</summary>
+    private void RestoreEpoch()
+    {
+        Epoch = valid.Epoch;
+        Epochs.RemoveAll(e => e.Number > Epoch);
+        for (long later = Epoch + 1; EpochKeys.Remove(later); later++)
+        {
+        }
+    }
+
+    private void RestoreScopes()
+    {
+        if (scopesAtValid is { } kept)
+        {
+            scopes.Clear();
+            foreach (var (scope, next) in kept)
+            {
+                scopes[scope] = next;
+            }
+        }
     }
 
     /// <summary>Counters and notes that need the parsed line.</summary>
@@ -126,7 +152,7 @@ internal sealed partial class LedgerPass
             string name = file < 0 ? "" : Member(line, details, "quarantine_file"u8);
             if (name.Length > 0)
             {
-                Recovered.Add(name);
+                group.Recovered.Add(name);
             }
 
             group.Notes.Add(bytes > 0
@@ -271,13 +297,19 @@ internal sealed partial class LedgerPass
             Findings.Add(group.About(0, 0, Verdict.KeyViolation, "the origin is not the fingerprint of the identity key in entry 0."));
         }
 
+        bool sound = Findings.Count == seen && !group.AnyMalformed;
+        if (!sound)
+        {
+            KeepScopes();
+        }
+
         foreach (var (scope, next) in groupScopes)
         {
             scopes[scope] = next;
         }
 
-        bool sound = Findings.Count == seen && !group.AnyMalformed;
         Findings.AddRange(group.Notes);
+        Recovered.UnionWith(group.Recovered);
         expectedBatch = group.LastBatch >= 0 ? group.LastBatch + 1 : expectedBatch + 1;
         LastTime = Encoding.ASCII.GetString(lastTime);
         group.Clear();
@@ -300,6 +332,7 @@ internal sealed partial class LedgerPass
         previous.CopyTo(valid.Previous, 0);
         valid.Frontier.CopyFrom(frontier);
         valid.Findings = Findings.Count;
+        scopesAtValid = null;
     }
 
     /// <summary>Ends a group whose checkpoint says nothing: only what the chain itself shows is reported.</summary>
@@ -314,6 +347,7 @@ internal sealed partial class LedgerPass
         }
 
         treeLost |= group.AnyMalformed;
+        KeepScopes();
         if (group.AnyFlaw)
         {
             LoseScopes();

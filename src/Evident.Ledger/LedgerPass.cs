@@ -34,6 +34,7 @@ internal sealed partial class LedgerPass(string directory)
     private long lineNumber;
     private readonly Dictionary<string, long> scopes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> groupScopes = new(StringComparer.Ordinal);
+    private Dictionary<string, long>? scopesAtValid;
     private bool scopesUnsure;
 
     public List<Finding> Findings { get; } = [];
@@ -453,6 +454,8 @@ internal sealed partial class LedgerPass(string directory)
                 group.Clear();
                 disputed = null;
                 expectedSeq = valid.Size;
+                RestoreScopes();
+                RestoreEpoch();
                 return;
             }
         }

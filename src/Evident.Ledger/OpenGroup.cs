@@ -31,11 +31,15 @@ internal sealed class OpenGroup
     /// <summary>Notes that count once the group is confirmed.</summary>
     public readonly List<Finding> Notes = [];
 
+    /// <summary>Quarantine files that its recovery entries name; they count once the group is confirmed.</summary>
+    public readonly List<string> Recovered = [];
+
     public void Start(string segment, long seq, long line)
     {
         (Segment, FirstSeq, FirstLine, Count) = (segment, seq, line, 0);
         (RotationKey, RotationReason, Custody, HasGenesis, AnyFlaw, LastBatch) = (null, "", "", false, false, -1);
         Notes.Clear();
+        Recovered.Clear();
     }
 
     public void Clear() => Count = 0;

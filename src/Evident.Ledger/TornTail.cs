@@ -7,7 +7,7 @@ namespace Evident.Ledger;
 /// What a crash in the middle of a group commit may leave behind the last valid checkpoint line, and nothing else:
 /// (a) no complete checkpoint line: valid chained entries, then a strict prefix of a line that could legally stand there; or
 /// (b) one group whose only defects are runs of NUL that begin at the group's start or a 512-byte boundary of the file and end at such
-/// a boundary or the end of the file (sectors that never reached the disk).
+/// a boundary or the end of the file (sectors that never reached the disk); beside a hole the file may also end short of the group, at such a boundary.
 /// </summary>
 internal sealed record TornTail(string Segment, long Offset, long Length)
 {
@@ -94,6 +94,7 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
                 i = end;
             }
 
+            bool short512 = (offset + tail.Length) % Sector == 0; // the end may be missing with the sectors that held it
             while (!tail.IsEmpty)
             {
                 int feed = tail.IndexOf((byte)'\n');
@@ -101,7 +102,7 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
                 tail = feed < 0 ? default : tail[(feed + 1)..];
                 if (line.Contains((byte)0))
                 {
-                    if (!IsTextBesideHoles(line) || (feed < 0 && line[^1] != 0) || (whole && !IsLegalPrefix(line[..line.IndexOf((byte)0)])))
+                    if (!IsTextBesideHoles(line) || (feed < 0 && line[^1] != 0 && !short512) || (whole && !IsLegalPrefix(line[..line.IndexOf((byte)0)])))
                     {
                         return false;
                     }
@@ -111,7 +112,7 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
                 }
                 else if (feed < 0)
                 {
-                    return false;
+                    return short512 && (whole ? IsLegalPrefix(line) : IsTextBesideHoles(line));
                 }
                 else if (CheckpointLine.LooksLikeOne(line))
                 {
@@ -190,7 +191,8 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
         private bool IsCheckpoint(ReadOnlySpan<byte> line) =>
             CheckpointLine.TryParse(line, parser, out var note, out _) && Checkpoint.TryParse(note.Text, out var checkpoint)
             && checkpoint.Origin == pass.Origin && checkpoint.Size > from.Size
-            && pass.EpochKeys.TryGetValue(from.Epoch, out var key) && key.Verifies(note.Signatures[0], note.Text);
+            && ((pass.EpochKeys.TryGetValue(from.Epoch, out var key) && key.Verifies(note.Signatures[0], note.Text))
+                || (note.Signatures.Count == 2 && pass.Identity is { } identity && identity.Verifies(note.Signatures[0], note.Text))); // the key was lost
 
         private bool IsLegalPrefix(ReadOnlySpan<byte> rest)
         {

@@ -46,6 +46,33 @@ public static class DurableDirectory
         {
             _ = Posix.close(fd);
         }
+
+        Tell(FileCallKind.SyncDirectory, path);
+    }
+
+    private static void Rename(string from, string to)
+    {
+        Posix.Call("rename", to, () => Posix.rename(from, to));
+        Tell(FileCallKind.Rename, to, from);
+        Sync(Path.GetDirectoryName(Path.GetFullPath(to))!);
+    }
+
+    // A leftover of a crash; that it goes need not be durable.
+    private static void Discard(string path)
+    {
+        if (File.Exists(path))
+        {
+            File.Delete(path);
+            Tell(FileCallKind.Unlink, path);
+        }
+    }
+
+    private static void Tell(FileCallKind kind, string path, string? from = null)
+    {
+        if (FileCall.Watched)
+        {
+            FileCall.Tell(kind, path, from: from);
+        }
     }
 
     /// <summary>
@@ -55,15 +82,14 @@ public static class DurableDirectory
     public static void ReplaceFile(string path, ReadOnlySpan<byte> content, int mode = 0x180)
     {
         string temporary = path + ".tmp";
-        File.Delete(temporary);
+        Discard(temporary);
         using (var file = DurableFile.CreateNew(temporary, mode))
         {
             file.WriteAt(0, content);
             file.Sync();
         }
 
-        Posix.Call("rename", path, () => Posix.rename(temporary, path));
-        Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        Rename(temporary, path);
     }
 
     /// <summary>
@@ -73,7 +99,7 @@ public static class DurableDirectory
     public static void Rewrite(string path, long length, int mode = 0x180)
     {
         string temporary = path + ".tmp";
-        File.Delete(temporary);
+        Discard(temporary);
         using (var source = DurableFile.OpenRead(path))
         using (var target = DurableFile.CreateNew(temporary, mode))
         {
@@ -93,8 +119,7 @@ public static class DurableDirectory
             target.Sync();
         }
 
-        Posix.Call("rename", path, () => Posix.rename(temporary, path));
-        Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        Rename(temporary, path);
     }
 
     /// <summary>Removes a file durably; a file that is not there is fine.</summary>
@@ -111,6 +136,7 @@ public static class DurableDirectory
             return;
         }
 
+        Tell(FileCallKind.Unlink, path);
         Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 

@@ -25,6 +25,7 @@ public sealed class DurableFile : IDisposable
         var file = Opened(path, Posix.Open(path, Posix.ReadWrite | Posix.Create | Posix.NoFollow, mode));
         if (!existed)
         {
+            Tell(FileCallKind.Make, path);
             DurableDirectory.Sync(System.IO.Path.GetDirectoryName(path)!);
         }
 
@@ -32,8 +33,12 @@ public sealed class DurableFile : IDisposable
     }
 
     /// <summary>Creates a file that must not exist yet. The caller syncs it and then its directory.</summary>
-    public static DurableFile CreateNew(string path, int mode = 0x180) =>
-        Opened(path, Posix.Open(path, Posix.ReadWrite | Posix.Create | Posix.Exclusive | Posix.NoFollow, mode));
+    public static DurableFile CreateNew(string path, int mode = 0x180)
+    {
+        var file = Opened(path, Posix.Open(path, Posix.ReadWrite | Posix.Create | Posix.Exclusive | Posix.NoFollow, mode));
+        Tell(FileCallKind.Make, path);
+        return file;
+    }
 
     /// <summary>Opens for reading; a symbolic link or anything that is not a regular file is refused.</summary>
     public static DurableFile OpenRead(string path)
@@ -94,6 +99,7 @@ public sealed class DurableFile : IDisposable
                 throw new PosixException("write", Path, errno);
             }
 
+            Tell(FileCallKind.Write, Path, offset, bytes[..(int)written]);
             offset += written;
             bytes = bytes[(int)written..];
         }
@@ -133,6 +139,7 @@ public sealed class DurableFile : IDisposable
     {
         int held = Fd;
         Posix.Call("fdatasync", Path, () => Posix.fdatasync(held));
+        Tell(FileCallKind.SyncFile, Path);
     }
 
     /// <summary>Content and metadata on stable storage. Any error is fatal to the owner.</summary>
@@ -140,6 +147,7 @@ public sealed class DurableFile : IDisposable
     {
         int held = Fd;
         Posix.Call("fsync", Path, () => Posix.fsync(held));
+        Tell(FileCallKind.SyncFile, Path);
     }
 
     /// <summary>Cuts or extends; not durable until <see cref="Sync"/>.</summary>
@@ -147,6 +155,7 @@ public sealed class DurableFile : IDisposable
     {
         int held = Fd;
         Posix.Call("truncate", Path, () => Posix.ftruncate(held, length));
+        Tell(FileCallKind.Truncate, Path, length);
     }
 
     /// <summary>Mode 0444 for a file that will not change any more.</summary>
@@ -154,6 +163,14 @@ public sealed class DurableFile : IDisposable
     {
         int held = Fd;
         Posix.Call("chmod", Path, () => Posix.fchmod(held, 0x124));
+    }
+
+    private static void Tell(FileCallKind kind, string path, long offset = 0, ReadOnlySpan<byte> bytes = default)
+    {
+        if (FileCall.Watched)
+        {
+            FileCall.Tell(kind, path, offset, bytes);
+        }
     }
 
     public void Dispose()

@@ -124,14 +124,7 @@ public sealed class EvidentStore : IDisposable
             DurableDirectory.Create(traces);
             DurableDirectory.Create(keys);
             bool hasTraces = Directory.EnumerateFiles(traces, "*.db").Any();
-            var vault = Held(open, VaultStore.Open(
-                new VaultOptions
-                {
-                    Directory = Path.Combine(options.DataDirectory, "vault"), KeysDirectory = keys, ShortDays = options.VaultShortDays, LongDays = options.VaultLongDays,
-                    MaxScopes = options.MaxScopes,
-                    KeystoreFloor = hasTraces ? 1 : 0, // the first partition is made after the first keystore: a vault without one has been lost
-                },
-                clock));
+            var vault = Held(open, OpenVault(options, clock, hasTraces));
             SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
             var partitions = Held(open, new PartitionSet(traces));
             var (floor, hint) = Remembered(partitions, log);
@@ -142,7 +135,12 @@ public sealed class EvidentStore : IDisposable
 
             bool quick = hint is not null && LedgerBytes(options) > options.QuickStartLedgerBytes;
             var ledger = Held(open, LedgerLog.Open(
-                new LedgerOptions { Directory = LedgerPath(options), KeysDirectory = keys }, quick ? hint : null, floor, clock, out var recovery));
+                OfLedger(options), quick ? hint : null, floor, clock, out var recovery));
+            if (recovery.KeyLost)
+            {
+                log("the key of the ledger's current epoch was gone; the identity key opened a new epoch, and the ledger says so", null);
+            }
+
             if (recovery.QuarantinedBytes > 0)
             {
                 log($"the ledger ended in a torn tail of {recovery.QuarantinedBytes} bytes; it was moved to {recovery.QuarantineFile}", null);
@@ -344,6 +342,17 @@ public sealed class EvidentStore : IDisposable
 
     private const string DefaultWorkspace = "default";
 
+    internal static LedgerOptions OfLedger(StoreOptions options) => new() { Directory = LedgerPath(options), KeysDirectory = Path.Combine(options.DataDirectory, "keys") };
+
+    internal static VaultStore OpenVault(StoreOptions options, IClock clock, bool hasTraces) => VaultStore.Open(
+        new VaultOptions
+        {
+            Directory = Path.Combine(options.DataDirectory, "vault"), KeysDirectory = Path.Combine(options.DataDirectory, "keys"), ShortDays = options.VaultShortDays,
+            LongDays = options.VaultLongDays, MaxScopes = options.MaxScopes,
+            KeystoreFloor = hasTraces ? 1 : 0, // the first partition is made after the first keystore: a vault without one has been lost
+        },
+        clock);
+
     private static string LedgerPath(StoreOptions options) => Path.Combine(options.DataDirectory, "ledger");
 
     private static T Held<T>(Stack<IDisposable> open, T opened)
@@ -384,7 +393,7 @@ public sealed class EvidentStore : IDisposable
     }
 
     // The newest partition that can be read says how far the ledger was durable: a ledger below that was rolled back.
-    private static (LedgerHead? Floor, LedgerResume? Hint) Remembered(PartitionSet partitions, Action<string, Exception?> log)
+    internal static (LedgerHead? Floor, LedgerResume? Hint) Remembered(PartitionSet partitions, Action<string, Exception?> log)
     {
         LedgerHead? floor = null;
         LedgerResume? hint = null;

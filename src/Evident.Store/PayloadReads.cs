@@ -48,6 +48,12 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
         _ => null,
     };
 
+    /// <summary>Who acted, and the sealed reason in words: what every act of a person has.</summary>
+    internal static void Act(Lj1ObjectBuilder entry, Scope scope, Actor actor, string reference, byte[] commitment, int reasonBytes) => entry
+        .Set("actor", who => who.Set("kind", actor.Kind is "uid" or "user" or "agent" or "service" or "staff" or "system" ? actor.Kind : "unknown")
+            .SetIf("id", LedgerDrafts.Clean(scope, actor.Id)).SetIf("identity_source", actor.Kind == "uid" ? "uid" : null))
+        .Set("payload", payload => payload.Set("reason", one => LedgerDrafts.Sealed(one, reference, commitment, reasonBytes)));
+
     private Task Record(string type, byte[] reason, Actor actor, string? scopeId, Action<Lj1ObjectBuilder> about)
     {
         var scopes = pipeline.ScopesOf(Workspace);
@@ -63,9 +69,7 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
             var draft = EntryDraft.Create(type, Convert.ToHexStringLower(id), entry =>
             {
                 entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", Workspace).SetIf("scope", scopeId);
-                entry.Set("actor", who => who.Set("kind", actor.Kind is "uid" or "user" or "agent" or "service" or "staff" or "system" ? actor.Kind : "unknown")
-                    .SetIf("id", LedgerDrafts.Clean(own, actor.Id)).SetIf("identity_source", actor.Kind == "uid" ? "uid" : null));
-                entry.Set("payload", payload => payload.Set("reason", one => LedgerDrafts.Sealed(one, Encoding.ASCII.GetString(reference), commitment, reason.Length)));
+                Act(entry, own, actor, Encoding.ASCII.GetString(reference), commitment, reason.Length);
                 about(entry);
             });
             request = new WriteRequest

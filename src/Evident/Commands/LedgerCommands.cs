@@ -18,6 +18,7 @@ internal static class LedgerCommands
         command.Subcommands.Add(Cat());
         command.Subcommands.Add(Head());
         command.Subcommands.Add(Prove());
+        command.Subcommands.Add(IncarnationCommand.Create());
         return command;
     }
 

@@ -18,9 +18,10 @@ internal sealed class LedgerScratch : IDisposable
 {
     private int keys;
 
-    public LedgerScratch()
+    /// <param name="inMemory">On a file system in memory, where there is one: for tests that do not look at durability and open very many ledgers.</param>
+    public LedgerScratch(bool inMemory = false)
     {
-        Data = Path.Combine(Path.GetTempPath(), "evident-ledger-" + Guid.NewGuid().ToString("N"));
+        Data = Path.Combine(inMemory && Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), "evident-ledger-" + Guid.NewGuid().ToString("N"));
         Directory.CreateDirectory(Data);
     }
 

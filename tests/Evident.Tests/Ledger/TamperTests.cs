@@ -74,7 +74,7 @@ public class TamperTests
 
     private static void FlipAndCompare(Action<LedgerScratch> write, bool withHead, Func<int, int, bool> take, byte? only = null)
     {
-        using var model = new LedgerScratch();
+        using var model = new LedgerScratch(inMemory: true);
         write(model);
         string known = model.KeepHead();
         var wrong = new ConcurrentBag<string>();
@@ -132,7 +132,7 @@ public class TamperTests
 
     private static LedgerScratch Copy(LedgerScratch model)
     {
-        var copy = new LedgerScratch();
+        var copy = new LedgerScratch(inMemory: true);
         foreach (string directory in Directory.GetDirectories(model.Data, "*", SearchOption.AllDirectories))
         {
             Directory.CreateDirectory(directory.Replace(model.Data, copy.Data, StringComparison.Ordinal));
@@ -170,7 +170,7 @@ public class TamperTests
 
     private static int Changed(Action<LedgerScratch, List<string>> change, bool withHead = false, Action<LedgerScratch>? write = null)
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         (write ?? WriteLarger)(scratch);
         string known = scratch.KeepHead();
         var segments = scratch.Segments.ToList();
@@ -324,7 +324,7 @@ public class TamperTests
     [Fact]
     public void Known_heads_decide_between_rolled_back_forked_foreign_and_unusable()
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         using (var log = scratch.Open())
         {
             log.Append(LedgerScratch.Calls(0, 3));
@@ -437,7 +437,7 @@ public class TamperTests
     [Fact]
     public void The_report_says_what_rests_on_the_host_alone_and_is_canonical_json()
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         WriteCompact(scratch);
         var report = scratch.Verify();
         string text = report.ToText();
@@ -453,7 +453,7 @@ public class TamperTests
     [Fact]
     public void Verification_writes_nothing_and_works_on_read_only_files()
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         WriteCompact(scratch);
         string known = scratch.KeepHead();
         foreach (string file in Directory.GetFiles(scratch.Ledger, "*", SearchOption.AllDirectories))

@@ -30,7 +30,7 @@ public class TornTailTests
     [Fact]
     public void A_cut_after_a_clean_stop_is_torn_for_the_verifier_and_a_loss_for_the_appliance()
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         int start;
         using (var log = scratch.Open())
         {
@@ -60,7 +60,7 @@ public class TornTailTests
     [InlineData(true)]
     public void Every_cut_inside_the_last_group_is_torn_and_recovered(bool rotationLast)
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         var (whole, start) = Write(scratch, rotationLast);
         string known = Path.Combine(scratch.Data, "known.note"), segment = scratch.Segments[0];
         var keys = Directory.GetFiles(scratch.Keys).ToDictionary(k => k, File.ReadAllText);
@@ -111,7 +111,7 @@ public class TornTailTests
     [Fact]
     public void A_torn_tail_below_a_known_head_is_rolled_back()
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         string known;
         byte[] whole;
         using (var log = scratch.Open())
@@ -131,7 +131,7 @@ public class TornTailTests
     [Fact]
     public void A_crash_between_quarantine_cut_and_recovery_entry_is_recorded_by_the_next_start()
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         var (whole, start) = Write(scratch);
         string name = $"{3:D20}-0011223344556677.torn";
         File.WriteAllBytes(Path.Combine(scratch.Ledger, "quarantine", name), whole[start..^5]);
@@ -152,7 +152,7 @@ public class TornTailTests
 
     private static int WithTail(Func<byte[], int, byte[]> change, bool known = true)
     {
-        using var scratch = new LedgerScratch();
+        using var scratch = new LedgerScratch(inMemory: true);
         var (whole, start) = Write(scratch);
         File.WriteAllBytes(scratch.Segments[0], change(whole, start));
         var before = scratch.Picture();
