@@ -57,7 +57,7 @@ public static class CheckpointLine
             return false;
         }
 
-        if (!SignedNote.TryParse(Lj1Text.Decode(line.Slice(nodes[1].Start, nodes[1].Length)), out note, out string why))
+        if (!SignedNote.TryParse(Lj1Text.Decode(line.Slice(nodes[1].Start, nodes[1].Length)), out note, out string why, unsigned: true))
         {
             failure = $"the note in it is malformed: {why}";
             return false;

@@ -233,7 +233,7 @@ internal sealed partial class LedgerPass
         if (signed == Signed.Invalid)
         {
             Findings.Add(AtLine(code, $"checkpoint line: {why}"));
-            AdoptRotation(note, entryTrusted: sameRoot);
+            AdoptRotation(note.Signatures.Count > 0 ? note : null, entryTrusted: sameRoot);
             CloseUnchecked(alreadyInTree: true);
         }
         else if (!parsed)

@@ -72,7 +72,8 @@ public sealed class SignedNote
     public IReadOnlyList<NoteSignature> Signatures { get; }
 
     /// <summary>False with one sentence when the bytes are no well-formed note.</summary>
-    public static bool TryParse(ReadOnlySpan<byte> note, out SignedNote parsed, out string failure)
+    /// <param name="unsigned">A note without any signature line is taken: for a reader that then says which signature is missing.</param>
+    public static bool TryParse(ReadOnlySpan<byte> note, out SignedNote parsed, out string failure, bool unsigned = false)
     {
         parsed = null!;
         if (note.Length > MaxBytes)
@@ -82,7 +83,7 @@ public sealed class SignedNote
         }
 
         int split = note.LastIndexOf("\n\n"u8);
-        if (split < 0 || note[^1] != '\n' || split + 2 == note.Length)
+        if (split < 0 || note[^1] != '\n' || (split + 2 == note.Length && !unsigned))
         {
             failure = "it has no text, blank line and signature lines, each ending in a line feed.";
             return false;

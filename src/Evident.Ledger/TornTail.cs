@@ -190,7 +190,7 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
 
         private bool IsCheckpoint(ReadOnlySpan<byte> line) =>
             CheckpointLine.TryParse(line, parser, out var note, out _) && Checkpoint.TryParse(note.Text, out var checkpoint)
-            && checkpoint.Origin == pass.Origin && checkpoint.Size > from.Size
+            && checkpoint.Origin == pass.Origin && checkpoint.Size > from.Size && note.Signatures.Count > 0
             && ((pass.EpochKeys.TryGetValue(from.Epoch, out var key) && key.Verifies(note.Signatures[0], note.Text))
                 || (note.Signatures.Count == 2 && pass.Identity is { } identity && identity.Verifies(note.Signatures[0], note.Text))); // the key was lost
 
