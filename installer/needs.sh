@@ -5,7 +5,7 @@ set -euo pipefail
 
 case "${1:-build}" in
   build) packages=(clang cmake libsodium-dev libsqlite3-dev libssl-dev zlib1g-dev) ;;
-  test) packages=(libsodium23 libsqlite3-0 chromium strace python3) ;;
+  test) packages=(libsodium23 libsqlite3-0 chromium strace python3 zbar-tools golang-go golang-golang-x-mod-dev) ;;
   *) echo "needs.sh: '$1' is not a set of packages; use build or test." >&2; exit 64 ;;
 esac
 
