@@ -59,25 +59,46 @@ public static class LedgerReader
         return new InclusionProof(seq, size, Subtree(directory, seq, seq + 1), path, note);
     }
 
+    /// <summary>
+    /// RFC 6962 consistency path between two sizes; empty from 0 and between equal sizes. Hashes every entry below the new size at most once.
+    /// </summary>
+    /// <exception cref="LedgerStateException">Entries are missing.</exception>
+    public static IReadOnlyList<byte[]> ProveConsistency(string directory, long oldSize, long newSize)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(oldSize);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(oldSize, newSize);
+        return oldSize == 0 || oldSize == newSize ? [] : Merkle.ConsistencyPath(oldSize, newSize, (start, end) => Subtree(directory, start, end));
+    }
+
     /// <summary>Text of the newest published checkpoint, or null when none was published.</summary>
     public static string? NewestPublished(string directory)
     {
-        string folder = Path.Combine(directory, "checkpoints");
-        if (!Directory.Exists(folder))
-        {
-            return null;
-        }
-
         long newest = -1;
-        foreach (string path in Directory.EnumerateFiles(folder, "*" + LedgerFormat.NoteSuffix))
+        foreach (long size in PublishedSizes(directory))
         {
-            if (LedgerFormat.TryParseName(Path.GetFileName(path.AsSpan()), LedgerFormat.NoteSuffix, out long size))
-            {
-                newest = Math.Max(newest, size);
-            }
+            newest = Math.Max(newest, size);
         }
 
         return newest < 0 ? null : Published(directory, newest);
+    }
+
+    /// <summary>The smallest published size that covers the entry, or -1 when none does.</summary>
+    public static long PublishedAbove(string directory, long seq)
+    {
+        long smallest = -1;
+        foreach (long size in PublishedSizes(directory))
+        {
+            smallest = size > seq && (smallest < 0 || size < smallest) ? size : smallest;
+        }
+
+        return smallest;
+    }
+
+    /// <summary>Text of the published checkpoint of exactly that size, or null when that size was not published. Of a longer file than a note may be, its beginning.</summary>
+    public static string? Published(string directory, long size)
+    {
+        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
+        return File.Exists(path) ? Encoding.UTF8.GetString(HeadStore.ReadNote(path)) : null;
     }
 
     /// <summary>The signed note of the checkpoint line for exactly that size, or null when no group ends there.</summary>
@@ -129,10 +150,22 @@ public static class LedgerReader
         return Read(directory, low, 1, size).First();
     }
 
-    private static string? Published(string directory, long size)
+    private static List<long> PublishedSizes(string directory)
     {
-        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
-        return File.Exists(path) ? File.ReadAllText(path, Encoding.UTF8) : null;
+        var sizes = new List<long>();
+        string folder = Path.Combine(directory, "checkpoints");
+        if (Directory.Exists(folder))
+        {
+            foreach (string path in Directory.EnumerateFiles(folder, "*" + LedgerFormat.NoteSuffix))
+            {
+                if (LedgerFormat.TryParseName(Path.GetFileName(path.AsSpan()), LedgerFormat.NoteSuffix, out long size))
+                {
+                    sizes.Add(size);
+                }
+            }
+        }
+
+        return sizes;
     }
 
     private static List<SegmentName> Segments(string directory)

@@ -86,7 +86,7 @@ public static class Merkle
             return path.Count == 0;
         }
 
-        if (path.Count == 0)
+        if (path.Count == 0 || path[0].Length != 32)
         {
             return false;
         }

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Unicode;
 using Evident.Platform;
@@ -16,7 +15,7 @@ public sealed class NoteKey
     {
         Name = name;
         PublicKey = publicKey.ToArray();
-        KeyId = SHA256.HashData([.. Encoding.UTF8.GetBytes(name), (byte)'\n', SignedNote.Ed25519Type, .. publicKey])[..4];
+        KeyId = VerifierKey.Id(name, SignedNote.Ed25519Type, publicKey);
     }
 
     public string Name { get; }
@@ -26,8 +25,7 @@ public sealed class NoteKey
     public byte[] KeyId { get; }
 
     /// <summary><c>name+hex8+base64(type || public key)</c></summary>
-    public string ToVerifierKey() =>
-        $"{Name}+{Convert.ToHexStringLower(KeyId)}+{Convert.ToBase64String([SignedNote.Ed25519Type, .. PublicKey])}";
+    public string ToVerifierKey() => VerifierKey.Format(Name, SignedNote.Ed25519Type, PublicKey);
 
     public bool Matches(NoteSignature signature) =>
         signature.Name == Name && signature.KeyIdAndSignature.AsSpan(0, 4).SequenceEqual(KeyId);
@@ -35,19 +33,9 @@ public sealed class NoteKey
     public bool Verifies(NoteSignature signature, ReadOnlySpan<byte> text) =>
         Matches(signature) && Sodium.Ed25519Verify(signature.KeyIdAndSignature.AsSpan(4), text, PublicKey);
 
-    /// <summary>The verifier key text of a note key, or null when it is malformed or its key id is not its own.</summary>
-    public static NoteKey? ParseVerifierKey(string text)
-    {
-        string[] parts = text.Split('+', 3);
-        if (parts.Length != 3 || !SignedNote.IsKeyName(parts[0])
-            || !CanonicalBase64.TryDecode(Encoding.UTF8.GetBytes(parts[2]), out byte[] key) || key.Length != 33 || key[0] != SignedNote.Ed25519Type)
-        {
-            return null;
-        }
-
-        var made = new NoteKey(parts[0], key.AsSpan(1));
-        return Convert.ToHexStringLower(made.KeyId) == parts[1] ? made : null;
-    }
+    /// <summary>The key that a verifier key text names; null when it is malformed, of another type, or its key id is not its own.</summary>
+    public static NoteKey? ParseVerifierKey(string text) =>
+        VerifierKey.TryParse(text, SignedNote.Ed25519Type, out string name, out byte[] key) ? new NoteKey(name, key) : null;
 }
 
 /// <summary>
