@@ -31,6 +31,39 @@ internal sealed class SigningKey : IDisposable
     public void Dispose() => secret.Dispose();
 }
 
+/// <summary>Seeds as hexadecimal digits, without a string of them that nobody could wipe.</summary>
+internal static class SeedText
+{
+    private static ReadOnlySpan<byte> Digits => "0123456789abcdef"u8;
+
+    /// <param name="seed">32 bytes.</param>
+    /// <param name="text">Gets 64 digits.</param>
+    public static void Write(ReadOnlySpan<byte> seed, Span<byte> text)
+    {
+        for (int i = 0; i < seed.Length; i++)
+        {
+            text[2 * i] = Digits[seed[i] >> 4];
+            text[(2 * i) + 1] = Digits[seed[i] & 15];
+        }
+    }
+
+    public static bool TryRead(ReadOnlySpan<byte> text, Span<byte> seed)
+    {
+        for (int i = 0; i < text.Length; i++)
+        {
+            int digit = Digits.IndexOf(text[i]);
+            if (digit < 0)
+            {
+                return false;
+            }
+
+            seed[i / 2] = unchecked((byte)((seed[i / 2] << 4) | digit));
+        }
+
+        return true;
+    }
+}
+
 /// <summary>
 /// The ledger's files in <c>keys/</c>, 0600, one line each: <c>evident-ledger-key/v1 ed25519 &lt;64 hex digits of the seed&gt;</c>.
 /// <c>ledger-identity.new</c> exists only while genesis is unfinished; <c>ledger-identity.key</c> says that this ledger was born, so an
@@ -72,12 +105,7 @@ internal sealed class KeyFiles(string directory)
         try
         {
             Encoding.ASCII.GetBytes(Prefix, text);
-            for (int i = 0; i < 32; i++)
-            {
-                text[Prefix.Length + (2 * i)] = (byte)"0123456789abcdef"[seed.Span[i] >> 4];
-                text[Prefix.Length + (2 * i) + 1] = (byte)"0123456789abcdef"[seed.Span[i] & 15];
-            }
-
+            SeedText.Write(seed.Span, text.AsSpan(Prefix.Length));
             text[^1] = (byte)'\n';
             DurableDirectory.ReplaceFile(path, text);
         }
@@ -96,15 +124,8 @@ internal sealed class KeyFiles(string directory)
         try
         {
             int length = file.ReadAt(0, text);
-            bool ok = length == Prefix.Length + 65 && text[length - 1] == '\n' && text.AsSpan(0, Prefix.Length).SequenceEqual(Encoding.ASCII.GetBytes(Prefix));
-            for (int i = 0; ok && i < 64; i++)
-            {
-                int digit = "0123456789abcdef"u8.IndexOf(text[Prefix.Length + i]);
-                ok = digit >= 0;
-                seed[i / 2] = unchecked((byte)((seed[i / 2] << 4) | (digit & 15)));
-            }
-
-            return ok
+            return length == Prefix.Length + 65 && text[length - 1] == '\n' && text.AsSpan(0, Prefix.Length).SequenceEqual(Encoding.ASCII.GetBytes(Prefix))
+                && SeedText.TryRead(text.AsSpan(Prefix.Length, 64), seed)
                 ? SecretBytes.CopyAndZero(seed)
                 : throw new LedgerStateException($"key file '{path}' is damaged or of another version; restore it from a backup of the key directory.");
         }
