@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Security.Cryptography;
+using Evident.Platform;
 
 namespace Evident.Ledger;
 
@@ -9,8 +9,17 @@ public sealed class VerifyRequest
     /// <summary>A data directory (it has <c>ledger/</c>) or a ledger directory.</summary>
     public required string Path { get; init; }
 
-    /// <summary>Files with signed notes: heads of this ledger that were kept elsewhere.</summary>
+    /// <summary>Files with heads of this ledger that were kept elsewhere: signed notes, or the text form.</summary>
     public IReadOnlyList<string> KnownHeads { get; init; } = [];
+
+    /// <summary>A C2SP tlog-policy of the auditor's own, or null.</summary>
+    public string? Policy { get; init; }
+
+    /// <summary>Directory of the auditor's witness, which cosigns the newest published head after a verdict without accusation; or null.</summary>
+    public string? Cosign { get; init; }
+
+    /// <summary>The clock that a cosignature tells.</summary>
+    public IClock Clock { get; init; } = SystemClock.Instance;
 
     /// <summary>More entries than this after the anchored size give ANCHOR-STALE.</summary>
     public long? MaxUnanchored { get; init; }
@@ -23,8 +32,8 @@ public sealed class VerifyRequest
 }
 
 /// <summary>
-/// Checks a ledger without trusting the appliance. One sequential pass, flat memory, no write anywhere, no key needed; goes on after
-/// the first damage and names every damaged range.
+/// Checks a ledger without trusting the appliance. One sequential pass, flat memory, no write anywhere but to the auditor's own witness, no key of the appliance;
+/// goes on after the first damage and names every damaged range.
 /// </summary>
 public static class LedgerVerifier
 {
@@ -33,29 +42,24 @@ public static class LedgerVerifier
     /// <param name="cancellation">Ends with <see cref="OperationCanceledException"/>.</param>
     public static VerifyReport Verify(VerifyRequest request, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
-        var known = new List<KnownHead>();
-        foreach (string file in request.KnownHeads)
+        if (!TrustInputs.TryRead(request, out var trust, out string failure))
         {
-            if (!KnownHead.TryRead(file, out var head, out string failure))
-            {
-                return Early(Verdict.Usage, $"the known head '{file}' cannot be used: {failure}");
-            }
-
-            known.Add(head);
+            return Early(Verdict.Usage, failure);
         }
 
+        using var opened = trust;
         try
         {
             string directory = Directory.Exists(Path.Combine(request.Path, "ledger")) ? Path.Combine(request.Path, "ledger") : request.Path;
             if (!Directory.Exists(directory))
             {
-                return Nothing(known, $"'{request.Path}' is no directory that can be read.");
+                return Nothing(trust.Heads, $"'{request.Path}' is no directory that can be read.");
             }
 
             var files = LedgerFiles.List(directory);
             return files.Segments.Count == 0 && !files.Findings.Any(f => f.Code >= Verdict.RolledBack)
-                ? Nothing(known, $"'{directory}' holds no ledger segment.")
-                : new Verification(request, directory, files, known, progress).Run(cancellation);
+                ? Nothing(trust.Heads, $"'{directory}' holds no ledger segment.")
+                : new Verification(request, directory, files, trust, progress).Run(cancellation);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -63,58 +67,27 @@ public static class LedgerVerifier
         }
     }
 
-    private static VerifyReport Nothing(List<KnownHead> known, string why) => known.Any(k => k.Checkpoint.Size > 0)
+    private static VerifyReport Nothing(IReadOnlyList<KnownHead> known, string why) => known.Any(k => k.Checkpoint.Size > 0)
         ? Early(Verdict.RolledBack, $"{why} A ledger of {known.Max(k => k.Checkpoint.Size)} entries is known to have existed.")
         : Early(Verdict.Incomplete, why);
 
     private static VerifyReport Early(int code, string sentence) => new() { VerdictCode = code, ExitCode = code, Summary = sentence };
 }
 
-/// <summary>A head that the auditor brings: a signed note of 64 KiB at most, its text a checkpoint.</summary>
-internal sealed record KnownHead(string File, SignedNote Note, Checkpoint Checkpoint, string Sha256)
-{
-    public static bool TryRead(string file, out KnownHead head, out string failure)
-    {
-        head = null!;
-        byte[] bytes;
-        try
-        {
-            bytes = HeadStore.ReadNote(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            failure = e.Message;
-            return false;
-        }
-
-        if (!SignedNote.TryParse(bytes, out var note, out string why))
-        {
-            failure = $"it is no signed note: {why}";
-            return false;
-        }
-
-        if (!Checkpoint.TryParse(note.Text, out var checkpoint))
-        {
-            failure = "the note is no checkpoint.";
-            return false;
-        }
-
-        failure = "";
-        head = new KnownHead(file, note, checkpoint, LedgerFormat.HashText(SHA256.HashData(bytes)));
-        return true;
-    }
-}
-
 /// <summary>One run of the verifier over one ledger directory.</summary>
 internal sealed class Verification(
-    VerifyRequest request, string directory, LedgerFiles files, IReadOnlyList<KnownHead> known, IProgress<long>? progress)
+    VerifyRequest request, string directory, LedgerFiles files, TrustInputs trust, IProgress<long>? progress)
 {
     private readonly LedgerPass pass = new(directory);
     private readonly List<Finding> findings = [.. files.Findings];
     private readonly Dictionary<long, byte[]> signed = [];
-    private readonly HashSet<long> wanted = [.. known.Select(k => k.Checkpoint.Size)];
+    private readonly HashSet<long> wanted = [.. trust.Heads.Select(k => k.Checkpoint.Size)];
+    private ForkEvidence forks = null!;
     private int nextPublished;
     private string newestPublished = "";
+    private string? cosigned;
+    private bool quorumMissed;
+    private IReadOnlyList<KnownHead> known = [];
 
     /// <summary>Files beside the segments that must agree with them: name and note, or null when it was not well formed.</summary>
     private readonly List<(string Name, SignedNote Note, Checkpoint Checkpoint)> beside = [];
@@ -128,7 +101,11 @@ internal sealed class Verification(
             findings.Add(new Finding(Verdict.Notes, "the head store (head.a, head.b) is missing.", "head.a"));
         }
 
+        var anchors = new Anchors(directory, trust.Policy, findings);
+        forks = new ForkEvidence(directory, () => pass.Identity);
         wanted.UnionWith(beside.Select(b => b.Checkpoint.Size));
+        anchors.AddSizesTo(wanted);
+        trust.Witness?.AddSizesTo(wanted);
         pass.Progress = progress;
         pass.OnSigned = SeeSigned;
         pass.Run(files.Segments, 0, cancellation);
@@ -144,17 +121,43 @@ internal sealed class Verification(
         }
 
         NoteTornAndQuarantine();
+        var (anchored, by) = CheckTrusted(anchors);
+        var report = Judge(anchored, by);
+        if (trust.Witness is { } witness && report.VerdictCode < Verdict.RolledBack)
+        {
+            cosigned = witness.Cosign(newestPublished, request.Clock, findings); // a failure is a finding more
+            report = Judge(anchored, by);
+        }
+
+        return report;
+    }
+
+    /// <summary>Everything that came from outside, against the ledger: the largest size that a head or the policy's quorum confirms, and who did.</summary>
+    private (long Size, string By) CheckTrusted(Anchors anchors)
+    {
+        var found = new LedgerFound(directory, pass.Origin, pass.Identity, signed, pass.Size, pass.Seen, pass.Torn is not null, Damaged);
+        anchors.CheckLog(pass.Identity);
+        anchors.CheckFiles(found, forks);
+        if (trust.Witness?.CheckLog(pass.Identity) is { } other)
+        {
+            findings.Add(other);
+        }
+
+        known = trust.Witness?.HeadOf(pass.Origin) is { } last ? [.. trust.Heads, last] : trust.Heads;
+        forks.Compare(known, signed, findings);
         long anchored = -1;
         string by = "";
         foreach (var head in known)
         {
-            if (CheckKnown(head) && head.Checkpoint.Size > anchored)
+            if (CheckKnown(head) && anchors.Count($"the known head {head.File}", "", head.Note, head.Checkpoint) && head.Checkpoint.Size > anchored)
             {
                 (anchored, by) = (head.Checkpoint.Size, head.File);
             }
         }
 
-        return Judge(anchored, by);
+        var (quorum, witnesses) = anchors.Quorum();
+        quorumMissed = trust.Policy is { HasQuorum: true } && quorum < 0;
+        return quorum > anchored ? (quorum, witnesses) : (anchored, by);
     }
 
     private void SeeSigned(long size, byte[] root)
@@ -276,6 +279,10 @@ internal sealed class Verification(
         {
             findings.Add(new Finding(
                 Verdict.Forked, $"{name} is signed for {checkpoint.Size} entries with a root that the ledger's own checkpoint does not have.", name));
+            if (root is not null)
+            {
+                forks.Add(checkpoint, note, root);
+            }
         }
 
         return false;
@@ -323,7 +330,7 @@ internal sealed class Verification(
             return Fail(Verdict.KeyViolation, $"the known head {head.File} is for '{checkpoint.Origin}', this ledger is '{pass.Origin}'.");
         }
 
-        if (pass.Identity is not null && !head.Note.IsSignedBy(pass.Identity))
+        if (pass.Identity is not null && head.Note is not null && !head.Note.IsSignedBy(pass.Identity))
         {
             return Fail(Verdict.KeyViolation, $"the known head {head.File} is not signed by this ledger's identity key.");
         }
@@ -335,8 +342,17 @@ internal sealed class Verification(
 
         if (signed.TryGetValue(checkpoint.Size, out byte[]? root))
         {
-            return root.AsSpan().SequenceEqual(checkpoint.Root)
-                || Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.");
+            if (root.AsSpan().SequenceEqual(checkpoint.Root))
+            {
+                return true;
+            }
+
+            if (head.Note is not null)
+            {
+                forks.Add(checkpoint, head.Note, root);
+            }
+
+            return Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.");
         }
 
         if (checkpoint.Size > pass.Seen)
@@ -364,13 +380,13 @@ internal sealed class Verification(
             codes.Add(Verdict.Notes);
         }
 
-        if (anchored < 0)
-        {
-            codes.Add(Verdict.Unanchored);
-        }
-        else if (request.MaxUnanchored is { } limit && pass.Size - anchored > limit)
+        if (quorumMissed || (anchored >= 0 && request.MaxUnanchored is { } limit && pass.Size - anchored > limit))
         {
             codes.Add(Verdict.AnchorStale);
+        }
+        else if (anchored < 0)
+        {
+            codes.Add(Verdict.Unanchored);
         }
 
         int code = Verdict.MostSerious(codes);
@@ -392,14 +408,17 @@ internal sealed class Verification(
             NewestHead = newestPublished,
             Epochs = pass.Epochs,
             Findings = findings,
-            Inputs = [.. known.Select(k => (k.File, k.Sha256))],
+            Inputs = [.. trust.Files, .. known.Skip(trust.Heads.Count).Select(k => (k.File, k.Sha256))],
+            Forks = forks.Forks,
+            Cosigned = cosigned ?? "",
         };
     }
 
     private string Summary(int code) => code switch
     {
-        Verdict.Verified => "every check passed, and the ledger contains the supplied head.",
-        Verdict.Unanchored => "internally sound, but nothing from outside this machine confirms it; supply a head with --known-head.",
+        Verdict.Verified => "every check passed, and the ledger contains what was supplied.",
+        Verdict.Unanchored => "internally sound, but nothing from outside this machine confirms it; supply a head with --known-head, or witnesses with --policy.",
+        Verdict.AnchorStale when quorumMissed => "sound, but the cosignatures that were found do not satisfy the policy's quorum for any head.",
         Verdict.AnchorStale => string.Create(CultureInfo.InvariantCulture, $"sound, but more than {request.MaxUnanchored} entries follow the newest supplied head."),
         Verdict.Notes => "sound and anchored, with notes that a person should read.",
         Verdict.RolledBack => "the ledger is shorter than it is known to have been.",

@@ -46,6 +46,12 @@ public sealed class VerifyReport
     /// <summary>The newest published checkpoint, the thing to write down and keep elsewhere; empty when there is none.</summary>
     public string NewestHead { get; init; } = "";
 
+    /// <summary>Pairs of contradicting heads under this identity, both notes verbatim.</summary>
+    public IReadOnlyList<Fork> Forks { get; init; } = [];
+
+    /// <summary>The newest published head with the cosignature of the auditor's witness; empty when none was asked for or given.</summary>
+    public string Cosigned { get; init; } = "";
+
     internal IReadOnlyList<LedgerPass.EpochSummary> Epochs { get; init; } = [];
 
     public IReadOnlyList<Finding> Findings { get; init; } = [];
@@ -120,7 +126,13 @@ public sealed class VerifyReport
             text.AppendLine(f.Sentence);
         }
 
+        ForkEvidence.Append(text, Forks);
         text.AppendLine().AppendLine(NotProven).AppendLine().AppendLine(culture, $"evident verify {VerifierVersion}");
+        if (Cosigned.Length > 0)
+        {
+            text.AppendLine().AppendLine("Cosigned by your witness. Hand this note to the ledger's operator (evident ledger anchor) and keep a copy:").AppendLine().Append(Cosigned);
+        }
+
         return text.ToString();
 
         void Row(string name, string value)
@@ -161,6 +173,16 @@ public sealed class VerifyReport
                     b.Set("from_seq", f.FromSeq).Set("to_seq", f.ToSeq);
                 }
             })));
+        if (Forks.Count > 0)
+        {
+            root.Set("fork_evidence", ForkEvidence.ToJson(Forks));
+        }
+
+        if (Cosigned.Length > 0)
+        {
+            root.Set("cosigned", Cosigned);
+        }
+
         if (AnchoredSize >= 0)
         {
             root.Set("anchored_size", AnchoredSize).Set("anchored_by", AnchoredBy);
