@@ -30,6 +30,7 @@ public sealed class EvidentStore : IDisposable
     private readonly SearchedId ids;
     private readonly SpanReader spans;
     private readonly PayloadReads payloads;
+    private readonly AnchorFiling anchors;
     private readonly Thread writing;
     private readonly Thread scrubbing;
     private readonly CancellationTokenSource stopping = new();
@@ -59,6 +60,7 @@ public sealed class EvidentStore : IDisposable
         directory = new RunDirectory(Path.Combine(options.DataDirectory, "outcomes.db"), projections, ids);
         spans = new SpanReader(partitions, options.Tools, log);
         payloads = new PayloadReads(vault, pipeline, queue, clock);
+        anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
         projections.Start();
@@ -311,6 +313,10 @@ public sealed class EvidentStore : IDisposable
     public Task<VaultPayload> ReadPayloadAsync(string reference, string reason, Actor actor, CancellationToken cancellation) =>
         payloads.ReadAsync(reference, reason, actor, cancellation);
 
+    /// <summary>Files the cosignatures under a copy of a published note, each as a file in <c>anchors/</c> and an entry; both are durable on return.</summary>
+    /// <exception cref="AnchorRefusedException">The note is not this ledger's, or carries nothing to file.</exception>
+    public Task<IReadOnlyList<FiledAnchor>> FileAnchorAsync(byte[] note, Actor actor, CancellationToken cancellation) => anchors.FileAsync(note, actor, cancellation);
+
     /// <summary>The clean stop: refuse, drain, publish, store the hint for the next start, close. Safe to call again and after a failure.</summary>
     public void Close()
     {
@@ -334,6 +340,7 @@ public sealed class EvidentStore : IDisposable
         writer.Dispose();
         partitions.Dispose(); // what the writer itself had opened for dedup
         ledger.Dispose();
+        anchors.Dispose();
         vault.Dispose();
         ownership.Dispose();
     }

@@ -65,6 +65,7 @@ internal static class CommandLine
         root.Subcommands.Add(DemoCommand.Create());
         root.Subcommands.Add(VerifyCommand.Create());
         root.Subcommands.Add(LedgerCommands.Create());
+        root.Subcommands.Add(WitnessCommands.Create());
         root.Subcommands.Add(VaultCommands.Create());
         root.Subcommands.Add(KeysCommand.Create());
         root.Subcommands.Add(ConfigCommand.Create());

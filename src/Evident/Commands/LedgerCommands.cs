@@ -7,7 +7,7 @@ using Evident.Web;
 
 namespace Evident.Commands;
 
-/// <summary><c>evident ledger cat | head | prove</c>: read the segments beside a running appliance, durable sizes only.</summary>
+/// <summary><c>evident ledger</c>: reads the segments beside a running appliance, durable sizes only.</summary>
 internal static class LedgerCommands
 {
     private const int PageEntries = 1_000;
@@ -16,8 +16,9 @@ internal static class LedgerCommands
     {
         Command command = CommandLine.Command("ledger", "Reads the ledger.", "evident ledger head");
         command.Subcommands.Add(Cat());
-        command.Subcommands.Add(Head());
-        command.Subcommands.Add(Prove());
+        command.Subcommands.Add(LedgerEvidence.Head());
+        command.Subcommands.Add(LedgerEvidence.Prove());
+        command.Subcommands.Add(LedgerEvidence.Anchor());
         command.Subcommands.Add(IncarnationCommand.Create());
         return command;
     }
@@ -26,7 +27,8 @@ internal static class LedgerCommands
     {
         Command command = CommandLine.Command("cat", 
             "Prints the entries, one JSON object per line, each with integrity.prev_hash and integrity.this_hash.",
-            "evident ledger cat --from 100 | jq -r .type");
+            "evident ledger cat --from 100 | jq -r .type",
+            "(printf '\\0'; evident ledger cat --raw --from 41 | head -n 1 | tr -d '\\n') | sha256sum");
         var data = new DataOptions(command, withConfig: false);
         Option<long> from = new("--from") { Description = "The first sequence number to print; 0 when absent.", HelpName = "N" };
         from.Validators.Add(result =>
@@ -37,6 +39,8 @@ internal static class LedgerCommands
             }
         });
         command.Options.Add(from);
+        Option<bool> raw = new("--raw") { Description = "Prints the lines as they stand in the segments: SHA-256 over a zero byte and a line is the entry's this_hash." };
+        command.Options.Add(raw);
         command.SetAction(async (parsed, cancel) =>
         {
             string directory = LedgerOf(data.Directory(parsed));
@@ -48,6 +52,13 @@ internal static class LedgerCommands
                 long before = next;
                 foreach (LedgerLine entry in LedgerReader.Read(directory, next, PageEntries, size))
                 {
+                    next = entry.Seq + 1;
+                    if (parsed.GetValue(raw))
+                    {
+                        await output.WriteLineAsync(Encoding.UTF8.GetString(entry.Json.Span));
+                        continue;
+                    }
+
                     line.SetLength(0);
                     using (var json = new Utf8JsonWriter(line))
                     {
@@ -55,7 +66,6 @@ internal static class LedgerCommands
                     }
 
                     await output.WriteLineAsync(Encoding.UTF8.GetString(line.ToArray()));
-                    next = entry.Seq + 1;
                 }
 
                 if (next == before)
@@ -69,54 +79,7 @@ internal static class LedgerCommands
         return command;
     }
 
-    private static Command Head()
-    {
-        Command command = CommandLine.Command("head", 
-            "Prints the newest published checkpoint note. Keep it elsewhere: 'verify --known-head' proves later that the ledger only grew.",
-            "evident ledger head > head-$(date +%F).note");
-        var data = new DataOptions(command, withConfig: false);
-        command.SetAction(async (parsed, _) =>
-        {
-            string note = Published(LedgerOf(data.Directory(parsed)));
-            await parsed.InvocationConfiguration.Output.WriteAsync(note);
-            return ExitCode.Done;
-        });
-        return command;
-    }
-
-    private static Command Prove()
-    {
-        Command command = CommandLine.Command("prove", 
-            "Prints the inclusion proof (RFC 6962) of one entry under the newest published checkpoint, as JSON.",
-            "evident ledger prove 41 > entry-41.proof.json");
-        var data = new DataOptions(command, withConfig: false);
-        Argument<long> seq = new("SEQ") { Description = "The entry's sequence number." };
-        command.Arguments.Add(seq);
-        command.SetAction(async (parsed, _) =>
-        {
-            string directory = LedgerOf(data.Directory(parsed));
-            long size = SizeIn(Published(directory));
-            long wanted = parsed.GetValue(seq);
-            if (wanted < 0 || wanted >= size)
-            {
-                throw new RefusedException(
-                    $"No published checkpoint covers entry {wanted}: the newest one covers 0 to {size - 1}. A running appliance publishes within ledger.publishSeconds, and when it stops.");
-            }
-
-            InclusionProof proof = LedgerReader.Prove(directory, wanted, size);
-            using var text = new MemoryStream();
-            using (var json = new Utf8JsonWriter(text))
-            {
-                LedgerJson.Write(json, proof);
-            }
-
-            await parsed.InvocationConfiguration.Output.WriteLineAsync(Encoding.UTF8.GetString(text.ToArray()));
-            return ExitCode.Done;
-        });
-        return command;
-    }
-
-    private static string LedgerOf(string dataDirectory)
+    public static string LedgerOf(string dataDirectory)
     {
         string directory = Path.Combine(dataDirectory, "ledger");
         return Directory.Exists(directory)
@@ -124,7 +87,7 @@ internal static class LedgerCommands
             : throw new RefusedException($"There is no ledger in '{dataDirectory}'; name the data directory with --data or EVIDENT_DATA.");
     }
 
-    private static string Published(string ledgerDirectory) =>
+    public static string Published(string ledgerDirectory) =>
         LedgerReader.NewestPublished(ledgerDirectory)
         ?? throw new RefusedException($"The ledger in '{ledgerDirectory}' has no published checkpoint yet.");
 
@@ -151,7 +114,7 @@ internal static class LedgerCommands
     }
 
     // A note's second line is the size in decimal.
-    private static long SizeIn(string note) =>
+    public static long SizeIn(string note) =>
         note.Split('\n') is [_, { } size, ..] && long.TryParse(size, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long entries)
             ? entries
             : throw new RefusedException("The newest checkpoint note is damaged; run 'evident verify' on the data directory.");

@@ -4,32 +4,39 @@ using Evident.Platform;
 
 namespace Evident.Commands;
 
-/// <summary><c>evident verify</c>: uses Evident.Ledger and nothing else of the appliance, opens no socket, writes only the report.</summary>
+/// <summary><c>evident verify</c>: uses Evident.Ledger and nothing else of the appliance, opens no socket, writes only what --report and --cosign say.</summary>
 internal static class VerifyCommand
 {
     public static Command Create()
     {
         Command command = CommandLine.Command("verify", 
             "Checks a ledger: every line, hash, chain, root and signature, and whether it extends the heads that you know. Exit codes: "
-            + "0 verified, 10 consistent but unanchored, 12 sound with notes, 30 rolled back, 31 forked, 32 altered, 33 key violation, "
+            + "0 verified, 10 consistent but unanchored, 11 anchor stale, 12 sound with notes, 30 rolled back, 31 forked, 32 altered, 33 key violation, "
             + "34 malformed, 40 incomplete, 64 wrong command line.",
             "evident verify /var/lib/evident --known-head head-2026-11-01.note",
+            "evident verify /var/lib/evident --policy policy.txt --cosign ./evident-witness",
             "evident verify ./bundle --json");
         Argument<string> path = CommandLine.Text("PATH", "A data directory or a ledger directory.");
-        Option<string[]> heads = new("--known-head") { Description = "A checkpoint note that you kept elsewhere; again for each further one.", HelpName = "FILE" };
+        Option<string[]> heads = new("--known-head") { Description = "A head that you kept elsewhere, as a note or as text; again for each further one.", HelpName = "FILE" };
+        Option<string?> policy = new("--policy") { Description = "A C2SP tlog-policy: the ledger's key, your witnesses, and how many of them are enough.", HelpName = "FILE" };
+        Option<string?> cosign = new("--cosign")
+        {
+            Description = "Your witness's directory: the head that it cosigned last is a known head, and after a verdict without accusation it cosigns the newest one.",
+            HelpName = "WITNESS",
+        };
         Option<long?> tail = new("--max-unanchored") { Description = "How many entries may lie after the newest known head.", HelpName = "N" };
         Option<string?> report = new("--report") { Description = "Also writes the report as JSON to this file, which must not exist.", HelpName = "FILE" };
         Option<bool> unanchored = new("--allow-unanchored") { Description = "Exit with 0 instead of 10; the verdict's words stay." };
         Option<bool> notes = new("--allow-notes") { Description = "Exit with 0 instead of 12; the verdict's words stay." };
         Option<bool> json = new("--json") { Description = "Prints the report as JSON." };
         command.Arguments.Add(path);
-        foreach (Option option in new Option[] { heads, tail, report, unanchored, notes, json })
+        foreach (Option option in new Option[] { heads, policy, cosign, tail, report, unanchored, notes, json })
         {
             command.Options.Add(option);
         }
 
         // Promised flags that this version cannot honour: refused, because a check that is silently skipped looks like one that passed.
-        foreach ((string name, bool takesValue) in new[] { ("--policy", true), ("--cosign", true), ("--vault", false), ("--index", false), ("--traces", false) })
+        foreach ((string name, bool takesValue) in new[] { ("--vault", false), ("--index", false), ("--traces", false) })
         {
             Option later = takesValue ? new Option<string?>(name) { Hidden = true } : new Option<bool>(name) { Hidden = true };
             later.Validators.Add(result =>
@@ -65,6 +72,8 @@ internal static class VerifyCommand
                 {
                     Path = parsed.GetValue(path)!,
                     KnownHeads = parsed.GetValue(heads) ?? [],
+                    Policy = parsed.GetValue(policy),
+                    Cosign = parsed.GetValue(cosign),
                     MaxUnanchored = parsed.GetValue(tail),
                     AllowUnanchored = parsed.GetValue(unanchored),
                     AllowNotes = parsed.GetValue(notes),

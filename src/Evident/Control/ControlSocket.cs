@@ -7,7 +7,8 @@ internal static class ControlSocket
 {
     public const string Name = "control.sock";
 
-    public const int MaxRequestBytes = 16 * 1024, MaxReplyLineBytes = 256 * 1024;
+    /// <summary>A request may carry a note of 64 KiB in base64.</summary>
+    public const int MaxRequestBytes = 96 * 1024, MaxReplyLineBytes = 256 * 1024;
 
     /// <summary>A unix socket's address holds this many bytes (sun_path, without its final NUL).</summary>
     private const int MaxPathBytes = 107;

@@ -1,13 +1,14 @@
 using System.Text;
 using System.Text.Json;
+using Evident.Ledger;
 using Evident.Store;
 
 namespace Evident.Control;
 
 /// <summary>What can be asked of the owner of a data directory, over the control socket or in process. One line of JSON on the wire.</summary>
-internal sealed record Operation(string Name, string? Reference = null, string? Reason = null)
+internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null)
 {
-    public const string VaultRead = "vault.read", VaultStatus = "vault.status", LedgerHead = "ledger.head", Status = "status";
+    public const string VaultRead = "vault.read", VaultStatus = "vault.status", LedgerHead = "ledger.head", LedgerAnchor = "ledger.anchor", Status = "status";
 
     public const int MaxReasonChars = 1024, MaxReferenceChars = 64;
 
@@ -28,6 +29,11 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
                 json.WriteString("reason"u8, Reason);
             }
 
+            if (Note is not null)
+            {
+                json.WriteBase64String("note"u8, Note);
+            }
+
             json.WriteEndObject();
         }
 
@@ -43,7 +49,9 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
             using JsonDocument document = JsonDocument.Parse(line, new JsonDocumentOptions { MaxDepth = 4 });
             JsonElement root = document.RootElement;
             return root.ValueKind == JsonValueKind.Object && Text(root, "op") is { } name
-                ? new Operation(name, Text(root, "ref"), Text(root, "reason"))
+                ? new Operation(
+                    name, Text(root, "ref"), Text(root, "reason"),
+                    root.TryGetProperty("note", out JsonElement note) && note.ValueKind == JsonValueKind.String && note.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null)
                 : null;
         }
         catch (JsonException)
@@ -130,6 +138,8 @@ internal sealed class Operations(EvidentStore store)
                 return Reply.Done(WriteVault);
             case Operation.LedgerHead:
                 return Reply.Done(WriteHead);
+            case Operation.LedgerAnchor:
+                return await FileAsync(operation, actor, cancel);
             case Operation.Status:
                 return Reply.Done(json =>
                 {
@@ -176,6 +186,35 @@ internal sealed class Operations(EvidentStore store)
         catch (StoreStoppedException e)
         {
             return Reply.Refused($"vault read of {reference} was refused: {e.Message}");
+        }
+    }
+
+    private async Task<Reply> FileAsync(Operation operation, Actor actor, CancellationToken cancel)
+    {
+        try
+        {
+            IReadOnlyList<FiledAnchor> filed = await store.FileAnchorAsync(operation.Note ?? [], actor, cancel);
+            return Reply.Done(json =>
+            {
+                json.WriteNumber("size"u8, filed[0].Size);
+                json.WriteStartArray("anchors"u8);
+                foreach (FiledAnchor one in filed)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("witness"u8, one.Anchor.Witness);
+                    json.WriteString("key_id"u8, one.Anchor.KeyId);
+                    json.WriteString("time"u8, Cosignature.TimeText(one.Anchor.Time));
+                    json.WriteString("file"u8, one.Anchor.File);
+                    json.WriteBoolean("filed"u8, one.Filed);
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+            });
+        }
+        catch (Exception e) when (e is AnchorRefusedException or StoreStoppedException or QueueFullException or LedgerStateException or IOException)
+        {
+            return Reply.Refused($"The note was not filed: {e.Message}");
         }
     }
 

@@ -59,7 +59,7 @@ public sealed class ControlTests : IDisposable
         (code, string head, _) = await CommandLineTests.RunAsync("ledger", "head", "--data", Data);
         Assert.Equal(0, code);
         string size = head.Split('\n')[1];
-        (code, string proof, _) = await CommandLineTests.RunAsync("ledger", "prove", "0", "--data", Data);
+        (code, string proof, _) = await CommandLineTests.RunAsync("ledger", "prove", "0", "--size", size, "--json", "--data", Data);
         Assert.Equal((0, size), (code, JsonDocument.Parse(proof).RootElement.GetProperty("size").GetRawText()));
         (code, _, string error) = await CommandLineTests.RunAsync("ledger", "prove", size, "--data", Data);
         Assert.Equal(1, code);
@@ -75,6 +75,9 @@ public sealed class ControlTests : IDisposable
     [InlineData("not json\n")]
     [InlineData("{\"op\":\"delete.everything\"}\n")]
     [InlineData("{\"op\":\"vault.read\"}\n")]
+    [InlineData("{\"op\":\"ledger.anchor\"}\n")]
+    [InlineData("{\"op\":\"ledger.anchor\",\"note\":\"%%%\"}\n")]
+    [InlineData("{\"op\":\"ledger.anchor\",\"note\":\"aGVsbG8=\"}\n")]
     [InlineData("[]\n")]
     public async Task Whatever_comes_over_the_socket_is_answered_and_the_appliance_goes_on(string line)
     {
