@@ -36,9 +36,9 @@ internal static class VerifyCommand
         }
 
         // Promised flags that this version cannot honour: refused, because a check that is silently skipped looks like one that passed.
-        foreach ((string name, bool takesValue) in new[] { ("--vault", false), ("--index", false), ("--traces", false) })
+        foreach (string name in (string[])["--vault", "--index", "--traces"])
         {
-            Option later = takesValue ? new Option<string?>(name) { Hidden = true } : new Option<bool>(name) { Hidden = true };
+            Option later = new Option<bool>(name) { Hidden = true };
             later.Validators.Add(result =>
             {
                 if (!result.Implicit)
