@@ -15,15 +15,17 @@ internal sealed record LedgerSnapshot(string Origin, LedgerHead Head, string Ide
 /// process must exit with 70 so that the next start looks.
 /// </summary>
 internal sealed class BatchWriter(
-    StoreOptions options, IClock clock, VaultStore vault, LedgerLog ledger, PartitionSet partitions, ApprovalBook approvals, WriteQueue queue, Action<string, Exception?> log)
-    : IDisposable
+    StoreOptions options, IClock clock, VaultStore vault, LedgerLog ledger, PartitionSet partitions, ApprovalBook approvals, WriteQueue queue, Func<Vitals> vitals,
+    Action<string, Exception?> log) : IDisposable
 {
-    private const int IdleMillis = 1_000;
+    private const int MaxUnsealedSpans = 250_000; // then they are sealed at once: a start after a crash reads them again, some 2 us each
 
     private readonly LedgerDrafts drafts = new(options.Tools);
     private readonly SpanIndex index = new(partitions, log);
     private readonly BlockWriter blocks = new();
     private readonly TraceContexts contexts = new();
+    private readonly Heartbeat heartbeat = new(options, clock, ledger, vitals);
+    private readonly UnsealedSpans unsealed = new();
 
     // Owned by the writer thread.
     private Partition? partition;
@@ -49,21 +51,19 @@ internal sealed class BatchWriter(
 
     /// <summary>
     /// Finishes what the last run owed: entries that were committed to a partition and are not yet in the ledger. Runs on the opening thread, before
-    /// anything is accepted, through the same append as the live path.
+    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run.
     /// </summary>
     public void Recover()
     {
+        heartbeat.Beat(Heartbeat.Started, spans: 0);
         Roll(clock.UnixMillis);
-        var owed = partition!.ReadOutbox(out long oldestSize);
-        if (owed.Count > 0)
-        {
-            Replay(owed, oldestSize);
-        }
-
+        Reseal(partition!);
+        Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
         partition.Begin();
         partition.ClearOutbox();
         Remember();
         partition.Commit();
+        FindUnsealed(partition);
         publishedSize = ledger.Published?.Size ?? 0;
         publishedAt = clock.MonotonicMillis;
         Show(null);
@@ -81,12 +81,18 @@ internal sealed class BatchWriter(
         List<WriteRequest> group = [];
         try
         {
-            while (queue.Take(options.GroupSpans, options.LingerMillis, IdleMillis) is { } taken)
+            while (queue.Take(options.GroupSpans, options.LingerMillis, options.IdleMillis) is { } taken)
             {
                 group = taken;
                 if (group.Count > 0)
                 {
                     Write(group);
+                }
+
+                if (heartbeat.IsDue)
+                {
+                    heartbeat.Beat(Heartbeat.Running, accepted);
+                    Show(null);
                 }
 
                 PublishWhenDue();
@@ -149,7 +155,7 @@ internal sealed class BatchWriter(
         var entries = new GroupLedger(drafts, approvals, contexts, options.Tools).Derive(group);
         partition!.Begin();
         partition.ClearOutbox(); // step 3 of the group before has succeeded, or this thread would have stopped
-        blocks.Write(partition, group);
+        blocks.Write(partition, group, unsealed);
         foreach (var draft in entries)
         {
             partition.Owe(draft, ledger.Head.Size);
@@ -193,8 +199,10 @@ internal sealed class BatchWriter(
 
         if (partition is not null)
         {
+            SealSpans(partition); // to its end: nothing is added to it any more
             partition.Begin();
             partition.ClearOutbox(); // so that only the newest partition can owe entries
+            partition.Remember(ledger.Head); // its own seal included
             partition.Commit();
             partitions.Include(partition.Name).Dispose(); // its idle readers, so that the last connection to close is one that can fold the log
             partition.Dispose();
@@ -204,8 +212,9 @@ internal sealed class BatchWriter(
             FinishFormerDays(newest, day);
         }
 
-        partition = Partition.Open(partitions.PathOf(day));
+        partition = Partition.Open(partitions.PathOf(day), () => SealedBefore(day));
         partitions.Include(day);
+        unsealed.Begin(partition.SealedSpans);
         partition.Begin();
         remembered = null;
         Remember(); // the rollback guard is in the newest file from its first moment
@@ -213,41 +222,78 @@ internal sealed class BatchWriter(
         index.Rolled(day);
     }
 
-    // The newest of the days before may still owe entries; any of them may have been left with a log that a reader kept open.
+    // The newest of the days before may still owe entries and be sealed only in part; any of them may have been left with a log that a reader kept open.
     private void FinishFormerDays(string newest, string day)
     {
         foreach (var file in partitions.Files)
         {
-            if (file.Name == day || file.Problem is not null || (file.Name != newest && !File.Exists(file.Path + "-wal")))
+            if (file.Name != day && file.Problem is null && (file.Name == newest || File.Exists(file.Path + "-wal")))
             {
-                continue;
+                Former(file, Settle);
             }
+        }
+    }
 
-            file.Dispose(); // idle readers: the last connection to close has to be one that can fold the log
-            try
+    private void Settle(Partition former)
+    {
+        Reseal(former);
+        Replay(former.ReadOutbox(out long oldestSize), oldestSize);
+        FindUnsealed(former);
+        SealSpans(former);
+        if (former.Owes)
+        {
+            former.Begin();
+            former.ClearOutbox();
+            former.Remember(ledger.Head);
+            former.Commit();
+        }
+    }
+
+    // The ledger lost seals and an operator accepted that: days before the newest are sealed again, first and in their order.
+    private void Reseal(Partition newest)
+    {
+        if (newest.ResealFrom is not { } oldest)
+        {
+            return;
+        }
+
+        foreach (var file in partitions.Files)
+        {
+            if (string.CompareOrdinal(file.Name, oldest) >= 0 && string.CompareOrdinal(file.Name, newest.Name) < 0)
             {
-                using var former = Partition.Open(file.Path);
-                var owed = former.ReadOutbox(out long oldestSize);
-                if (owed.Count > 0)
+                Former(file, former =>
                 {
-                    Replay(owed, oldestSize);
-                    former.Begin();
-                    former.ClearOutbox();
-                    former.Commit();
-                }
+                    FindUnsealed(former);
+                    SealSpans(former);
+                });
             }
-            catch (Exception damage) when (PartitionFile.IsDamage(damage))
-            {
-                file.Problem = damage.Message;
-                log($"partition {file.Name} cannot be read and is left out: {damage.Message}", damage);
-            }
+        }
+
+        newest.Reseal(null);
+    }
+
+    private void Former(PartitionFile file, Action<Partition> act)
+    {
+        file.Dispose(); // idle readers: the last connection to close has to be one that can fold the log
+        try
+        {
+            using var former = Partition.Open(file.Path, () => SealedBefore(file.Name));
+            act(former);
+        }
+        catch (Exception damage) when (PartitionFile.IsDamage(damage))
+        {
+            file.Problem = damage.Message;
+            log($"partition {file.Name} cannot be read and is left out: {damage.Message}", damage);
         }
     }
 
     private void Replay(IReadOnlyList<EntryDraft> owed, long oldestSize)
     {
-        var present = ledger.IdsSince(oldestSize);
-        Append([.. owed.Where(draft => !present.Contains(draft.Id))]);
+        if (owed.Count > 0)
+        {
+            var present = ledger.IdsSince(oldestSize);
+            Append([.. owed.Where(draft => !present.Contains(draft.Id))]);
+        }
     }
 
     private void Append(IReadOnlyList<EntryDraft> entries)
@@ -284,11 +330,14 @@ internal sealed class BatchWriter(
         }
     }
 
+    // Something new, an entry or a span, and enough of it or long enough ago: a published head does not call for the next one.
     private void PublishWhenDue()
     {
         long grown = ledger.Head.Size - publishedSize;
-        if (grown > 0 && (grown >= options.PublishEntries || clock.MonotonicMillis - publishedAt >= options.PublishSeconds * 1000L))
+        bool late = clock.MonotonicMillis - publishedAt >= options.PublishSeconds * 1000L;
+        if (grown >= options.PublishEntries || unsealed.Count >= MaxUnsealedSpans || (late && (grown > 0 || unsealed.Count > 0)))
         {
+            SealSpans(partition!);
             Publish();
         }
     }
@@ -299,7 +348,50 @@ internal sealed class BatchWriter(
         publishedSize = ledger.Head.Size;
         publishedAt = clock.MonotonicMillis;
         Show(clock.UnixMillis);
+        Step(WriteStep.AfterPublish);
     }
+
+    // Like a group: first the partition owes the entry and says how far it is sealed, in one transaction, then the ledger gets it.
+    private void SealSpans(Partition at)
+    {
+        if (unsealed.Count == 0)
+        {
+            return;
+        }
+
+        Step(WriteStep.BeforeSeal);
+        var seal = unsealed.ToEntry(ledger.Origin, at.Name, clock.UnixMillis);
+        at.Begin();
+        at.ClearOutbox();
+        at.Owe(seal, ledger.Head.Size);
+        at.Seal(unsealed.End);
+        at.Remember(ledger.Head);
+        Step(WriteStep.BeforeSealCommit);
+        at.Commit(); // the commit point of a seal: before it these spans are unsealed, after it the entry will be in the ledger
+        Step(WriteStep.AfterSealCommit);
+        Append([seal]);
+        Step(WriteStep.AfterSealEntry);
+        unsealed.Begin(unsealed.End);
+    }
+
+    // After a stop that was not clean: what was stored since the last seal, from the blocks themselves.
+    private void FindUnsealed(Partition at)
+    {
+        unsealed.Begin(at.SealedSpans);
+        try
+        {
+            at.ReadUnsealed(unsealed);
+        }
+        catch (Exception damage) when (PartitionFile.IsDamage(damage))
+        {
+            // Nobody can vouch for them: the next seal begins after them, and a verifier tells of the gap.
+            log($"spans {at.SealedSpans} to {at.NextSpan - 1} of partition {at.Name} cannot be read and are not sealed: {damage.Message}", damage);
+            unsealed.Begin(at.NextSpan);
+        }
+    }
+
+    private long SealedBefore(string day) =>
+        SealTrail.EndsSince(Path.Combine(options.DataDirectory, "ledger"), ledger.Head.Size, day).GetValueOrDefault(day);
 
     private void Show(long? publishedUnixMillis) => Volatile.Write(ref snapshot, new LedgerSnapshot(
         ledger.Origin, ledger.Head, ledger.IdentityVerifierKey, ledger.Epoch, publishedSize, publishedUnixMillis ?? snapshot?.PublishedUnixMillis));
@@ -307,6 +399,8 @@ internal sealed class BatchWriter(
     // The clean stop: the hint is stored only after the ledger is closed, so it can only describe what is there.
     private void Stop()
     {
+        SealSpans(partition!);
+        heartbeat.Beat(Heartbeat.Stopping, accepted); // the last entry of this run
         var resume = ledger.Close();
         publishedSize = resume.Size;
         partition!.Begin();
@@ -315,7 +409,13 @@ internal sealed class BatchWriter(
         partition.Remember(resume);
         partition.Commit();
         partition.Checkpoint();
-        FinishFormerDays(newest: partition.Name, day: partition.Name); // readers are gone: the logs they left behind are folded into their files
+        foreach (var file in partitions.Files)
+        {
+            if (file.Name != partition.Name && file.Problem is null && File.Exists(file.Path + "-wal"))
+            {
+                Former(file, static _ => { }); // readers are gone: the log they left behind is folded into its file
+            }
+        }
     }
 
     /// <summary>After the thread has ended, or when it was never started. What was not committed is rolled back.</summary>

@@ -12,7 +12,8 @@ internal sealed class BlockWriter
     private byte[] compressed = [];
 
     /// <summary>Inside the partition's transaction.</summary>
-    public void Write(Partition partition, Group group)
+    /// <param name="unsealed">Gets the digest of every span in the order in which they are stored.</param>
+    public void Write(Partition partition, Group group, UnsealedSpans unsealed)
     {
         block.Clear();
         string workspace = "";
@@ -26,9 +27,10 @@ internal sealed class BlockWriter
             }
 
             workspace = next;
-            var key = span.Request.Spans[span.Index].Key;
+            ref readonly var clean = ref span.Request.Spans[span.Index];
             int ordinal = block.Add(encoded);
-            entries[ordinal] = (key.Trace, new TraceEntry(key.Span, span.Digest, ordinal, span.Marks));
+            entries[ordinal] = (clean.Key.Trace, new TraceEntry(clean.Key.Span, span.Digest, ordinal, span.Marks));
+            unsealed.Add(workspace, group.Received, clean.Digest, encoded);
         }
 
         if (block.Count > 0)

@@ -32,9 +32,9 @@ public sealed class EvidentStore : IDisposable
     private readonly PayloadReads payloads;
     private readonly AnchorFiling anchors;
     private readonly Thread writing;
-    private readonly Thread scrubbing;
-    private readonly CancellationTokenSource stopping = new();
-    private Action<Exception>? fatal; // both guarded by stopping
+    private readonly Scrubber scrubber;
+    private readonly object gate = new();
+    private Action<Exception>? fatal; // both guarded by gate
     private Exception? failure;
     private readonly string ledgerDirectory;
     private long refused;
@@ -43,7 +43,7 @@ public sealed class EvidentStore : IDisposable
 
     private EvidentStore(
         StoreOptions options, IClock clock, Action<string, Exception?> log, DataLock ownership, VaultStore vault, PartitionSet partitions, LedgerLog ledger, ApprovalBook approvals,
-        Stack<IDisposable> open)
+        bool quick, Stack<IDisposable> open)
     {
         this.options = options;
         this.ownership = ownership;
@@ -53,7 +53,10 @@ public sealed class EvidentStore : IDisposable
         ledgerDirectory = LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
         pipeline = new IngestPipeline(options, vault, queue);
-        writer = Held(open, new BatchWriter(options, clock, vault, ledger, partitions, approvals, queue, log));
+        scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
+        writer = Held(open, new BatchWriter(
+            options, clock, vault, ledger, partitions, approvals, queue,
+            () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
         writer.Recover();
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
@@ -65,7 +68,7 @@ public sealed class EvidentStore : IDisposable
         writer.Fatal += Fail;
         projections.Start();
         writing = writer.Start();
-        scrubbing = new Thread(() => Scrub(log)) { Name = "evident-scrub", IsBackground = true, Priority = ThreadPriority.Lowest };
+        scrubber.Start();
     }
 
     /// <summary>
@@ -76,7 +79,7 @@ public sealed class EvidentStore : IDisposable
     {
         add
         {
-            lock (stopping)
+            lock (gate)
             {
                 fatal += value;
                 if (failure is null)
@@ -90,7 +93,7 @@ public sealed class EvidentStore : IDisposable
 
         remove
         {
-            lock (stopping)
+            lock (gate)
             {
                 fatal -= value;
             }
@@ -102,6 +105,8 @@ public sealed class EvidentStore : IDisposable
     public IngestCounters Counters => new(writer.Counters.Accepted, writer.Counters.Duplicates, writer.Counters.Rejected, Volatile.Read(ref refused));
 
     public VaultStatus Vault => vault.Status();
+
+    public ScrubStatus Scrub => new(scrubber.ScrubbedTo, scrubber.Errors, scrubber.FinishedUnixMillis);
 
     /// <summary>The day files, oldest first; one that cannot be read says why, and the others serve.</summary>
     public IReadOnlyList<PartitionStatus> Partitions => [.. partitions.Files.Select(f => new PartitionStatus(f.Name, f.Problem is null, f.Problem))];
@@ -148,13 +153,7 @@ public sealed class EvidentStore : IDisposable
                 log($"the ledger ended in a torn tail of {recovery.QuarantinedBytes} bytes; it was moved to {recovery.QuarantineFile}", null);
             }
 
-            var store = new EvidentStore(options, clock, log, ownership, vault, partitions, ledger, OpenApprovals(options, partitions, log), open);
-            if (quick)
-            {
-                store.scrubbing.Start();
-            }
-
-            return store;
+            return new EvidentStore(options, clock, log, ownership, vault, partitions, ledger, OpenApprovals(options, partitions, log), quick, open);
         }
         catch
         {
@@ -171,7 +170,7 @@ public sealed class EvidentStore : IDisposable
     {
         Volatile.Write(ref state, (int)ReadyState.Failed);
         Action<Exception>? told;
-        lock (stopping)
+        lock (gate)
         {
             if (failure is not null)
             {
@@ -183,23 +182,6 @@ public sealed class EvidentStore : IDisposable
         }
 
         told?.Invoke(unknown);
-    }
-
-    // After a quick start: what was altered before the last checkpoint must not go on being served as the record.
-    private void Scrub(Action<string, Exception?> log)
-    {
-        try
-        {
-            if (LedgerScrub.Check(ledgerDirectory, writer.Ledger.Head.Size, stopping.Token) is { } finding)
-            {
-                log($"the ledger was altered on the disk; the process stops. Run `evident verify`. {finding}", null);
-                Fail(new LedgerStateException(finding));
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // the store closes; the next start looks again
-        }
     }
 
     private static long LedgerBytes(StoreOptions options) => Directory.Exists(LedgerPath(options))
@@ -326,12 +308,7 @@ public sealed class EvidentStore : IDisposable
         }
 
         Interlocked.CompareExchange(ref state, (int)ReadyState.Stopping, (int)ReadyState.Ready);
-        stopping.Cancel();
-        if (scrubbing.IsAlive && scrubbing != Thread.CurrentThread)
-        {
-            scrubbing.Join();
-        }
-
+        scrubber.Dispose();
         queue.Close(null);
         directory.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot
         projections.Dispose();

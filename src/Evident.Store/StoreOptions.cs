@@ -30,6 +30,15 @@ public sealed class StoreOptions
     /// <summary>… or as soon as this many entries are unpublished.</summary>
     public int PublishEntries { get; init; } = 10_000;
 
+    /// <summary>A heartbeat stands in the ledger at least this often, idle or not, so that silence is evidence.</summary>
+    public int HeartbeatSeconds { get; init; } = 300;
+
+    /// <summary>The whole ledger is read from the disk again this long after the last time, in the background.</summary>
+    public int ScrubHours { get; init; } = 24;
+
+    /// <summary>Version of the appliance, <c>[A-Za-z0-9._:/@#+-]{1,128}</c>; heartbeats tell it. Null: they do not.</summary>
+    public string? Version { get; init; }
+
     /// <summary>Days a payload is kept when its run succeeded.</summary>
     public int VaultShortDays { get; init; } = 1;
 
@@ -53,14 +62,18 @@ public sealed class StoreOptions
 
     public int LargeRunMillis { get; init; } = 2_000;
 
-    /// <summary>Called on the writer thread at each step of a group; what it throws is a failure of that step. Test seam.</summary>
+    /// <summary>Called on the writer thread at each step of a group or a seal; what it throws is a failure of that step. Test seam.</summary>
     internal Action<WriteStep>? Step { get; init; }
+
+    /// <summary>How often threads without work look at the clock. Test seam.</summary>
+    internal int IdleMillis { get; init; } = 1_000;
 }
 
-/// <summary>Where in a group the writer is; the names are those of docs/store.md.</summary>
+/// <summary>Where in a group, or in a seal over the spans stored so far, the writer is; the names are those of docs/store.md.</summary>
 internal enum WriteStep
 {
     BeforeVault, AfterVault, BeforeCommit, AfterCommit, BeforeLedger, AfterLedger, BeforeReceipts,
+    BeforeSeal, BeforeSealCommit, AfterSealCommit, AfterSealEntry, AfterPublish,
 }
 
 /// <summary>Who sent a request: <c>otlp:loopback</c>, <c>otlp:token_4</c>. The workspace comes only from the credential.</summary>

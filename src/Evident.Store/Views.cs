@@ -168,6 +168,9 @@ public sealed record LedgerHeadView(string Origin, long Size, string Root, strin
     public string? PublishedTime { get; init; }
 }
 
+/// <summary>How far this process has read the ledger from the disk again (<c>ScrubbedTo</c> entries), how often that found damage, and when it last came to the end.</summary>
+public sealed record ScrubStatus(long ScrubbedTo, long Errors, long? FinishedUnixMillis);
+
 /// <summary>One file of <c>traces/</c>. <c>Problem</c> is null when it serves.</summary>
 public sealed record PartitionStatus(string Name, bool Available, string? Problem);
 

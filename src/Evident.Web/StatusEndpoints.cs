@@ -23,10 +23,11 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
     {
         LedgerHeadView head = store.LedgerHead();
         IngestCounters ingest = store.Counters;
+        ScrubStatus scrub = store.Scrub;
         return new StatusView(
             version,
             "default",
-            new LedgerStatusView(head.Size, head.PublishedSize, head.PublishedTime),
+            new LedgerStatusView(head.Size, head.PublishedSize, head.PublishedTime, scrub.ScrubbedTo, scrub.Errors),
             new VaultStatusView("open", store.Vault.PayloadBytes),
             new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
             Open: true,
@@ -77,6 +78,8 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
         Gauge(text, "evident_body_bytes_in_flight", "Bytes of request bodies held at this moment.", budget.Held);
         Gauge(text, "evident_ledger_entries", "Durable ledger entries.", head.Size);
         Gauge(text, "evident_ledger_published_entries", "Ledger entries under a published checkpoint.", head.PublishedSize);
+        Gauge(text, "evident_ledger_scrubbed_entries", "Ledger entries read from the disk again since the start.", store.Scrub.ScrubbedTo);
+        Gauge(text, "evident_ledger_scrub_errors", "Rounds of that reading that found damage, since the start.", store.Scrub.Errors);
         Gauge(text, "evident_vault_bytes", "Bytes of sealed payloads on disk.", store.Vault.PayloadBytes);
         Gauge(text, "evident_partitions_unavailable", "Trace partitions that cannot be read.", store.Partitions.Count(p => !p.Available));
 

@@ -6,7 +6,7 @@ namespace Evident.Web;
 internal sealed record StatusView(
     string Version, string Workspace, LedgerStatusView Ledger, VaultStatusView Vault, IngestStatusView Ingest, bool Open, string Started);
 
-internal sealed record LedgerStatusView(long Size, long PublishedSize, string? PublishedTime);
+internal sealed record LedgerStatusView(long Size, long PublishedSize, string? PublishedTime, long ScrubbedTo, long ScrubErrors);
 
 internal sealed record VaultStatusView(string State, long PayloadsBytes);
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Evident.Configuration;
 using Evident.Control;
 using Evident.Platform;
@@ -148,11 +149,28 @@ internal static class DoctorCommand
             Reply? reply = await Asking.TryAskServerAsync(directory, new Operation(Operation.Status), cancel);
             findings.Add(new Finding(
                 "lock", Health.Ok, reply is null ? "no appliance answers here; commands open the data directory themselves" : "a running appliance holds the data directory and answers"));
+            if (reply is { ExitCode: ExitCode.Done })
+            {
+                findings.Add(Scrub(reply.Json));
+            }
         }
         catch (RefusedException e)
         {
             findings.Add(new Finding("lock", Health.Failure, e.Message));
         }
+    }
+
+    // What the running appliance has read of its ledger again, from the disk.
+    private static Finding Scrub(byte[] status)
+    {
+        using JsonDocument json = JsonDocument.Parse(status);
+        JsonElement scrub = json.RootElement.GetProperty("scrub");
+        long errors = scrub.GetProperty("errors").GetInt64();
+        string when = scrub.TryGetProperty("finished", out JsonElement finished) ? $"the last round ended {finished.GetString()}" : "the first round is under way";
+        string text = string.Create(CultureInfo.InvariantCulture, $"{scrub.GetProperty("scrubbed_to").GetInt64()} ledger entries read from the disk again, {when}");
+        return errors == 0
+            ? new Finding("scrub", Health.Ok, text)
+            : new Finding("scrub", Health.Failure, string.Create(CultureInfo.InvariantCulture, $"{text}; {errors} rounds found damage: see the log and run 'evident verify'"));
     }
 
     private static void Clock(string directory, List<Finding> findings)

@@ -74,6 +74,8 @@ internal sealed class ApplianceOptions
         public int PublishSeconds { get; set; } = 60;
         public int PublishEntries { get; set; } = 10_000;
         public int OpenApprovals { get; set; } = 50_000;
+        public int HeartbeatSeconds { get; set; } = 300;
+        public int ScrubHours { get; set; } = 24;
     }
 
     internal sealed class VaultOptions
@@ -109,6 +111,9 @@ internal sealed class ApplianceOptions
         PublishSeconds = Ledger.PublishSeconds,
         PublishEntries = Ledger.PublishEntries,
         OpenApprovals = Ledger.OpenApprovals,
+        HeartbeatSeconds = Ledger.HeartbeatSeconds,
+        ScrubHours = Ledger.ScrubHours,
+        Version = BuildVersion.Text,
         VaultShortDays = Vault.ShortDays,
         VaultLongDays = Vault.LongDays,
         MaxScopes = Vault.MaxScopes,

@@ -108,6 +108,10 @@ internal sealed class Setting
             "The head is published as soon as this many entries are unpublished."),
         Whole("ledger.openApprovals", 100, 10_000_000, o => o.Ledger.OpenApprovals, (o, v) => o.Ledger.OpenApprovals = (int)v,
             "Approvals and executions kept in memory to be joined with what arrives later."),
+        Whole("ledger.heartbeatSeconds", 1, 86_400, o => o.Ledger.HeartbeatSeconds, (o, v) => o.Ledger.HeartbeatSeconds = (int)v,
+            "A heartbeat is written at least this often, idle or not; a verifier takes more than twice this, and a minute, for silence."),
+        Whole("ledger.scrubHours", 1, 8_760, o => o.Ledger.ScrubHours, (o, v) => o.Ledger.ScrubHours = (int)v,
+            "The whole ledger is read from the disk again this long after the last time, in the background and slowly; heartbeats tell how far and what was found."),
 
         Whole("vault.shortDays", 0, 3_650, o => o.Vault.ShortDays, (o, v) => o.Vault.ShortDays = (int)v,
             "Days that the payloads of a successful run are kept."),

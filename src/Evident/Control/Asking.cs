@@ -106,6 +106,10 @@ internal static class OpenedStore
                 $"The ledger in '{dataDirectory}' is not what this appliance left behind, so nothing was moved and nothing was signed: {e.Message}",
                 ExitCode.StateUnknown);
         }
+        catch (LedgerPoisonedException e)
+        {
+            throw new RefusedException($"The ledger in '{dataDirectory}' could not be continued: {e.Message}", ExitCode.StateUnknown);
+        }
         catch (Exception e) when (e is Vault.VaultException or StoreException or IOException or UnauthorizedAccessException)
         {
             throw new RefusedException($"The data directory '{dataDirectory}' cannot be opened: {e.Message}");

@@ -151,6 +151,16 @@ internal sealed class Operations(EvidentStore store)
                     WriteVault(json);
                     json.WriteEndObject();
                     json.WriteNumber("accepted_spans"u8, store.Counters.AcceptedSpans);
+                    ScrubStatus scrub = store.Scrub;
+                    json.WriteStartObject("scrub"u8);
+                    json.WriteNumber("scrubbed_to"u8, scrub.ScrubbedTo);
+                    json.WriteNumber("errors"u8, scrub.Errors);
+                    if (scrub.FinishedUnixMillis is { } finished)
+                    {
+                        json.WriteString("finished"u8, Platform.Rfc3339.FormatMillis(finished));
+                    }
+
+                    json.WriteEndObject();
                 });
             default:
                 return Reply.Refused("The running appliance does not know that operation; it may be another version than this command.");

@@ -8,16 +8,27 @@ using Evident.Store;
 
 namespace Evident.Tests.Store;
 
-/// <summary>A clock that moves only when a test moves it.</summary>
+/// <summary>A clock that moves only when a test moves it. Set back, its monotonic part stands still.</summary>
 internal sealed class StoreClock : IClock
 {
     public static readonly DateTimeOffset Start = new(2026, 5, 6, 10, 30, 0, TimeSpan.Zero);
 
-    public DateTimeOffset Now { get; set; } = Start;
+    private long unixMillis = Start.ToUnixTimeMilliseconds(), monotonicMillis;
 
-    public long UnixMillis => Now.ToUnixTimeMilliseconds();
+    public DateTimeOffset Now
+    {
+        get => DateTimeOffset.FromUnixTimeMilliseconds(UnixMillis);
+        set
+        {
+            long to = value.ToUnixTimeMilliseconds();
+            Volatile.Write(ref monotonicMillis, monotonicMillis + Math.Max(0, to - unixMillis));
+            Volatile.Write(ref unixMillis, to);
+        }
+    }
 
-    public long MonotonicMillis => (Now - Start).Ticks / TimeSpan.TicksPerMillisecond;
+    public long UnixMillis => Volatile.Read(ref unixMillis);
+
+    public long MonotonicMillis => Volatile.Read(ref monotonicMillis);
 
     public string BootId => "0badc0de";
 }
@@ -189,8 +200,14 @@ internal sealed class TemporaryStore : IDisposable
 
     public IReadOnlyList<RunView> Runs(RunFilter? filter = null) => Store.FindRuns(filter ?? new RunFilter(Limit: 500), default).Runs;
 
-    /// <summary>Every ledger entry that the store made, as (type, JSON).</summary>
-    public List<(string Type, JsonElement Json)> Ledger()
+    /// <summary>Every ledger entry about what agents did, as (type, JSON).</summary>
+    public List<(string Type, JsonElement Json)> Ledger() => [.. Entries().Where(e => !e.Type.StartsWith("ledger.", StringComparison.Ordinal))];
+
+    /// <summary>The heartbeats' states, oldest first.</summary>
+    public string[] Beats() => [.. Entries().Where(e => e.Type == "ledger.heartbeat").Select(e => e.Json.GetProperty("heartbeat").GetProperty("state").GetString()!)];
+
+    /// <summary>Every entry, as (type, JSON).</summary>
+    public List<(string Type, JsonElement Json)> Entries()
     {
         var entries = new List<(string, JsonElement)>();
         for (long from = 0; Store.LedgerEntries(from, 1000) is { Count: > 0 } page; from = page[^1].Seq + 1)
@@ -198,10 +215,7 @@ internal sealed class TemporaryStore : IDisposable
             foreach (var line in page)
             {
                 var json = JsonDocument.Parse(line.Json).RootElement.Clone();
-                if (json.GetProperty("type").GetString() is { } type && !type.StartsWith("ledger.", StringComparison.Ordinal))
-                {
-                    entries.Add((type, json));
-                }
+                entries.Add((json.GetProperty("type").GetString()!, json));
             }
         }
 
@@ -251,8 +265,15 @@ internal sealed class TemporaryStore : IDisposable
         }
     }
 
+    /// <summary>Closes the store, so that its files can be changed; the next use opens it again.</summary>
+    public void Close()
+    {
+        store?.Close();
+        store = null;
+    }
+
     private EvidentStore Open() => EvidentStore.Open(
-        Adjust(new StoreOptions { DataDirectory = Data, Tools = Registry, Step = step => OnStep?.Invoke(step) }), Clock,
+        Adjust(new StoreOptions { DataDirectory = Data, Tools = Registry, Step = step => OnStep?.Invoke(step), IdleMillis = 2 }), Clock,
         (message, _) =>
         {
             lock (Log)
