@@ -29,7 +29,18 @@ public sealed class VerifyRequest
 
     /// <summary>Exit with 0 instead of 12; the verdict keeps its word.</summary>
     public bool AllowNotes { get; init; }
+
+    /// <summary>
+    /// Comparisons of a sound ledger with what else the appliance holds. Run after the pass, in order, and before the verdict: what they find counts like the
+    /// pass's own findings. Left out, and said so, when the ledger itself is damaged.
+    /// </summary>
+    public IReadOnlyList<Func<AuditContext, IEnumerable<Finding>>> Audits { get; init; } = [];
 }
+
+/// <summary>What an audit rests on.</summary>
+/// <param name="LedgerDirectory">The directory of the segments, whose first <paramref name="Entries"/> entries were checked.</param>
+/// <param name="Entries">Entries under the newest valid checkpoint line.</param>
+public sealed record AuditContext(string LedgerDirectory, long Entries, CancellationToken Cancellation);
 
 /// <summary>
 /// Checks a ledger without trusting the appliance. One sequential pass, flat memory, no write anywhere but to the auditor's own witness, no key of the appliance;
@@ -121,7 +132,9 @@ internal sealed class Verification(
         }
 
         NoteTornAndQuarantine();
+        bool damaged = Damaged; // by the ledger's own findings, not by what is compared with it
         var (anchored, by) = CheckTrusted(anchors);
+        Compare(damaged, cancellation);
         var report = Judge(anchored, by);
         if (trust.Witness is { } witness && report.VerdictCode < Verdict.RolledBack)
         {
@@ -158,6 +171,20 @@ internal sealed class Verification(
         var (quorum, witnesses) = anchors.Quorum();
         quorumMissed = trust.Policy is { HasQuorum: true } && quorum < 0;
         return quorum > anchored ? (quorum, witnesses) : (anchored, by);
+    }
+
+    private void Compare(bool damaged, CancellationToken cancellation)
+    {
+        if (request.Audits.Count > 0 && damaged)
+        {
+            findings.Add(new Finding(0, "the ledger was not compared with what else the appliance holds, because of the damage reported."));
+            return;
+        }
+
+        foreach (var audit in request.Audits)
+        {
+            findings.AddRange(audit(new AuditContext(directory, pass.Size, cancellation)));
+        }
     }
 
     private void SeeSigned(long size, byte[] root)
@@ -423,9 +450,10 @@ internal sealed class Verification(
         Verdict.Notes => "sound and anchored, with notes that a person should read.",
         Verdict.RolledBack => "the ledger is shorter than it is known to have been.",
         Verdict.Forked => "the ledger contradicts a head that was signed for it.",
-        Verdict.Altered => "lines are not those that were written.",
+        Verdict.Altered => "lines, or spans that the ledger sealed, are not those that were written.",
         Verdict.KeyViolation => "a signature is invalid or a key was used where it may not be.",
         Verdict.Malformed => "the files are not in the ledger's format.",
+        Verdict.IndexMismatch => "the ledger is sound, and what else the appliance holds shows something else.",
         _ => "something could not be read; this accuses nobody.",
     };
 }

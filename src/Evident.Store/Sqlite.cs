@@ -74,6 +74,35 @@ internal static class Sqlite
         }
     }
 
+    /// <summary>
+    /// For a verifier: reads one state of the file, the one at this moment, on read-only media and without a write anywhere, not even to the index of the file's log.
+    /// Beside a running appliance as well as on what one that was killed has left.
+    /// </summary>
+    /// <exception cref="SqliteException">The file is damaged or no database, or there is a log without its index.</exception>
+    public static SqliteConnection OpenUntouched(string path)
+    {
+        Prepare();
+
+        // Without a log nobody is writing: the file is read as it is. With one, its index is used as it stands, or made anew in memory.
+        string mode = HasLog(path) ? "mode=ro&readonly_shm=1" : "mode=ro&immutable=1";
+        string escaped = Path.GetFullPath(path).Replace("%", "%25", StringComparison.Ordinal).Replace("?", "%3f", StringComparison.Ordinal).Replace("#", "%23", StringComparison.Ordinal);
+        var connection = Opened($"file:{escaped}?{mode}", SqliteOpenMode.ReadOnly);
+        try
+        {
+            Execute(connection, "PRAGMA cache_size=-2048");
+            Execute(connection, "BEGIN");
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file has a write-ahead log that may hold what the file itself does not.</summary>
+    public static bool HasLog(string path) => new FileInfo(path + "-wal") is { Exists: true, Length: > 0 };
+
     public static void Execute(SqliteConnection connection, string sql)
     {
         using var command = connection.CreateCommand();

@@ -1,10 +1,13 @@
 using System.CommandLine;
 using Evident.Ledger;
 using Evident.Platform;
+using Evident.Store;
 
 namespace Evident.Commands;
 
-/// <summary><c>evident verify</c>: uses Evident.Ledger and nothing else of the appliance, opens no socket, writes only what --report and --cosign say.</summary>
+/// <summary>
+/// <c>evident verify</c>: uses Evident.Ledger, and for --traces the reading half of Evident.Store; opens no socket, writes only what --report and --cosign say.
+/// </summary>
 internal static class VerifyCommand
 {
     public static Command Create()
@@ -12,9 +15,10 @@ internal static class VerifyCommand
         Command command = CommandLine.Command("verify", 
             "Checks a ledger: every line, hash, chain, root and signature, and whether it extends the heads that you know. Exit codes: "
             + "0 verified, 10 consistent but unanchored, 11 anchor stale, 12 sound with notes, 30 rolled back, 31 forked, 32 altered, 33 key violation, "
-            + "34 malformed, 40 incomplete, 64 wrong command line.",
+            + "34 malformed, 36 ledger and trace store differ, 40 incomplete, 64 wrong command line.",
             "evident verify /var/lib/evident --known-head head-2026-11-01.note",
             "evident verify /var/lib/evident --policy policy.txt --cosign ./evident-witness",
+            "evident verify /var/lib/evident --traces",
             "evident verify ./bundle --json");
         Argument<string> path = CommandLine.Text("PATH", "A data directory or a ledger directory.");
         Option<string[]> heads = new("--known-head") { Description = "A head that you kept elsewhere, as a note or as text; again for each further one.", HelpName = "FILE" };
@@ -28,15 +32,19 @@ internal static class VerifyCommand
         Option<string?> report = new("--report") { Description = "Also writes the report as JSON to this file, which must not exist.", HelpName = "FILE" };
         Option<bool> unanchored = new("--allow-unanchored") { Description = "Exit with 0 instead of 10; the verdict's words stay." };
         Option<bool> notes = new("--allow-notes") { Description = "Exit with 0 instead of 12; the verdict's words stay." };
+        Option<bool> traces = new("--traces")
+        {
+            Description = "Also recomputes every seal over stored spans and looks for every tool call in ledger and trace store. PATH is the data directory.",
+        };
         Option<bool> json = new("--json") { Description = "Prints the report as JSON." };
         command.Arguments.Add(path);
-        foreach (Option option in new Option[] { heads, policy, cosign, tail, report, unanchored, notes, json })
+        foreach (Option option in new Option[] { heads, policy, cosign, tail, report, unanchored, notes, traces, json })
         {
             command.Options.Add(option);
         }
 
         // Promised flags that this version cannot honour: refused, because a check that is silently skipped looks like one that passed.
-        foreach (string name in (string[])["--vault", "--index", "--traces"])
+        foreach (string name in (string[])["--vault", "--index"])
         {
             Option later = new Option<bool>(name) { Hidden = true };
             later.Validators.Add(result =>
@@ -57,6 +65,14 @@ internal static class VerifyCommand
             }
         });
 
+        traces.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<bool>() && result.GetResult(path)?.GetValueOrDefault<string>() is { } directory && !Directory.Exists(Path.Combine(directory, "ledger")))
+            {
+                result.AddError($"--traces compares a ledger with the trace store beside it: '{directory}' is no data directory, it holds no ledger/.");
+            }
+        });
+
         report.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<string?>() is { } file && Path.Exists(file))
@@ -67,6 +83,12 @@ internal static class VerifyCommand
 
         command.SetAction(async (parsed, cancel) =>
         {
+            var audits = new List<Func<AuditContext, IEnumerable<Finding>>>();
+            if (parsed.GetValue(traces))
+            {
+                audits.Add(context => TraceAudit.Run(parsed.GetValue(path)!, context));
+            }
+
             VerifyReport verified = LedgerVerifier.Verify(
                 new VerifyRequest
                 {
@@ -77,6 +99,7 @@ internal static class VerifyCommand
                     MaxUnanchored = parsed.GetValue(tail),
                     AllowUnanchored = parsed.GetValue(unanchored),
                     AllowNotes = parsed.GetValue(notes),
+                    Audits = audits,
                 },
                 progress: null,
                 cancel);
