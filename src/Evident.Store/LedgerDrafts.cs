@@ -20,6 +20,7 @@ internal sealed record LedgeredSpan(StoredSpan Span, ContentDigest Digest, Scope
 internal sealed class LedgerDrafts(ToolRegistry tools)
 {
     private const string Claimed = "claimed";
+    private const int MaxNameLength = 128; // of the form "name"; a longer one becomes its pseudonym
 
     /// <summary>Null when the span is no tool call or its tool only reads.</summary>
     public EntryDraft? ToolCall(LedgeredSpan at, Joined? joined)
@@ -215,10 +216,7 @@ internal sealed class LedgerDrafts(ToolRegistry tools)
             entry.SetIf(name, value);
         }
 
-        if (at.Span.Integer(Field.SrcSeq) is { } number and >= 0 and <= LedgerFormat.MaxInteger)
-        {
-            entry.Set("src_seq", number);
-        }
+        entry.SetIf("src_seq", SourceNumber(at.Span));
 
         var (kind, id) = ActorOf(at);
         entry.Set("actor", actor => actor.Set("kind", kind).SetIf("id", id).Set("identity_source", Claimed));
@@ -237,9 +235,32 @@ internal sealed class LedgerDrafts(ToolRegistry tools)
         yield return ("session_id", Clean(at.Scope, at.Context.SessionId));
         yield return ("trace_id", span.TraceId.ToString());
         yield return ("span_id", span.SpanId.ToString());
-        yield return ("src", Clean(at.Scope, at.Source.Name));
+        yield return ("src", SourceStream(at));
         yield return ("subject", Clean(at.Scope, span.Text(Field.UserId)));
         yield return ("release", Clean(at.Scope, span.Text(Field.Release)));
+    }
+
+    private static long? SourceNumber(StoredSpan span) => span.Integer(Field.SrcSeq) is >= 0 and <= LedgerFormat.MaxInteger and var number ? number : null;
+
+    // A sender that counts does so per process: its numbers make sense only within that stream, which the name tells (docs/conventions.md, "Counting senders").
+    private static string? SourceStream(LedgeredSpan at)
+    {
+        string? source = Clean(at.Scope, at.Source.Name), instance = null;
+        if (source is null || SourceNumber(at.Span) is null)
+        {
+            return source;
+        }
+
+        foreach (var attribute in at.Span.ResourceAttributes)
+        {
+            if (attribute.Key == "service.instance.id")
+            {
+                instance = attribute.Value.Text;
+            }
+        }
+
+        instance = Clean(at.Scope, instance ?? at.Span.Text(Field.ServiceName));
+        return instance is null ? source : $"{source}#{instance}" is var stream && stream.Length <= MaxNameLength ? stream : Clean(at.Scope, stream);
     }
 
     private static (string Kind, string? Id) ActorOf(LedgeredSpan at)

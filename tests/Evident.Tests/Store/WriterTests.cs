@@ -265,10 +265,11 @@ public sealed class WriterTests
         long size = at.Store.LedgerHead().Size;
         at.Reopen();
         var head = at.Store.LedgerHead();
-        Assert.Equal((size, size), (head.Size, head.PublishedSize));
-        Assert.Contains(head.Root, head.Checkpoint, StringComparison.Ordinal);
-        Assert.NotNull(at.Store.LedgerProof(size - 1));
-        Assert.Null(at.Store.LedgerProof(size));
+        Assert.Equal((size + 3, size + 2), (head.Size, head.PublishedSize)); // the seal and the last heartbeat were published, then the next run began
+        Assert.Equal(["tool.call", "ledger.traces", "ledger.heartbeat", "ledger.heartbeat"], at.Entries().TakeLast(4).Select(e => e.Type));
+        Assert.Contains($"\n{size + 2}\n", head.Checkpoint, StringComparison.Ordinal);
+        Assert.NotNull(at.Store.LedgerProof(size + 2));
+        Assert.Null(at.Store.LedgerProof(size + 3));
         Assert.Equal(["2026-05-06.db"], Directory.GetFiles(Path.Combine(at.Data, "traces"), "*.db").Select(Path.GetFileName));
     }
 
@@ -285,5 +286,34 @@ public sealed class WriterTests
         at.Store.Close();
         Assert.Equal(["2026-05-06.db", "2026-05-07.db"], Directory.GetFiles(Path.Combine(at.Data, "traces")).Select(Path.GetFileName).Order());
         Assert.False(File.Exists(Path.Combine(at.Data, "outcomes.db-wal")));
+    }
+
+    [Fact]
+    public void A_sender_that_counts_is_a_stream_of_its_own()
+    {
+        using var at = new TemporaryStore();
+        Send(at, 1, 17, ("service.name", "support-agent"), ("service.instance.id", "5f0c2b9e-agent/1"));
+        Send(at, 2, 18, ("service.name", "support-agent"));
+        Send(at, 3, 19, ("service.name", "support-agent"), ("service.instance.id", "the one of Ms Kowalski"));
+        Send(at, 4, 20, ("service.name", new string('n', 120)));
+        Send(at, 5, 21);
+        Send(at, 6, null, ("service.instance.id", "5f0c2b9e-agent/1"));
+        Send(at, 7, -1, ("service.instance.id", "5f0c2b9e-agent/1"));
+        var sources = at.Ledger().Select(e => (Src: e.Json.GetProperty("src").GetString()!, Seq: e.Json.TryGetProperty("src_seq", out var seq) ? seq.GetInt64() : -1)).ToArray();
+        Assert.Equal(("otlp:loopback#5f0c2b9e-agent/1", 17), sources[0]);
+        Assert.Equal(("otlp:loopback#support-agent", 18), sources[1]);
+        Assert.Matches("^otlp:loopback#k_[0-9a-f]{32}$", sources[2].Src);
+        Assert.Matches("^k_[0-9a-f]{32}$", sources[3].Src);
+        Assert.Equal(("otlp:loopback", 21), sources[4]);
+        Assert.Equal(("otlp:loopback", -1), sources[5]);
+        Assert.Equal(("otlp:loopback", -1), sources[6]);
+
+        static void Send(TemporaryStore at, ulong trace, int? number, params (string Key, object Value)[] resource)
+        {
+            var span = Write(trace, 1);
+            using var batch = SpanBatch.Rent();
+            OtlpJsonDecoder.Decode(Sent.Json([number is null ? span : span.With(("src_seq", number.Value))], resource.ToDictionary(r => r.Key, r => r.Value)), new IngestLimits(), batch);
+            at.Store.IngestAsync(batch, new IngestSource("otlp:loopback"), default).AsTask().GetAwaiter().GetResult();
+        }
     }
 }
