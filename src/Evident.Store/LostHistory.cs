@@ -19,10 +19,11 @@ public sealed class LostHistory : IDisposable
     private readonly DataLock ownership;
     private readonly LedgerHead? floor;
     private readonly bool hasTraces;
+    private readonly Action<string, Exception?> log;
 
-    private LostHistory(StoreOptions options, IClock clock, DataLock ownership, LedgerHead? floor, bool hasTraces, LedgerLoss loss)
+    private LostHistory(StoreOptions options, IClock clock, DataLock ownership, LedgerHead? floor, bool hasTraces, LedgerLoss loss, Action<string, Exception?> log)
     {
-        (this.options, this.clock, this.ownership, this.floor, this.hasTraces) = (options, clock, ownership, floor, hasTraces);
+        (this.options, this.clock, this.ownership, this.floor, this.hasTraces, this.log) = (options, clock, ownership, floor, hasTraces, log);
         Loss = loss;
     }
 
@@ -45,7 +46,7 @@ public sealed class LostHistory : IDisposable
                 floor = EvidentStore.Remembered(partitions, log).Floor;
             }
 
-            return new LostHistory(options, clock, ownership, floor, hasTraces, LedgerIncarnation.Survey(EvidentStore.OfLedger(options), floor));
+            return new LostHistory(options, clock, ownership, floor, hasTraces, LedgerIncarnation.Survey(EvidentStore.OfLedger(options), floor), log);
         }
         catch
         {
@@ -70,10 +71,11 @@ public sealed class LostHistory : IDisposable
 
         byte[] reference = new byte[PayloadReferences.Length], commitment = new byte[32];
         using var vault = EvidentStore.OpenVault(options, clock, hasTraces);
-        var scope = new WorkspaceScopes(vault, Workspace).Resolve([]);
+        var scopes = new WorkspaceScopes(vault, Workspace);
+        var scope = scopes.Resolve([]);
         using (var batch = vault.NewBatch())
         {
-            new PayloadSealer(new WorkspaceScopes(vault, Workspace), batch).Seal(scope, "incarnation.reason", keepLong: true, words, reference, commitment);
+            new PayloadSealer(scopes, batch).Seal(scope, "incarnation.reason", keepLong: true, words, reference, commitment);
             vault.Append(batch.Records); // a crash from here to the entry leaves ciphertext that nothing names
             vault.Sync();
         }
@@ -83,9 +85,7 @@ public sealed class LostHistory : IDisposable
             entry => PayloadReads.Act(entry.Set("workspace", Workspace).Set("channel", "cli"), scope, actor, Encoding.ASCII.GetString(reference), commitment, words.Length));
     }
 
-    private void Forget()
-    {
-    }
+    private void Forget() => StoreIncarnation.Accept(options.DataDirectory, Loss.Found, log);
 
     public void Dispose() => ownership.Dispose();
 }

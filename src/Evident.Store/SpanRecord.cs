@@ -12,7 +12,7 @@ namespace Evident.Store;
 /// </summary>
 internal sealed class SpanRecord
 {
-    private const int ShortBytes = 1_024; // below, libsodium's hash costs less than the call into the platform's
+    private const int ShortBytes = 128; // up to here, libsodium's hash costs less than the call into the platform's
 
     private byte[] buffer = new byte[512];
     private string? workspace;

@@ -27,7 +27,8 @@ public static class StoreIncarnation
     public static IReadOnlyList<string> Accept(string dataDirectory, LedgerHead found, Action<string, Exception?> log)
     {
         OutcomesFile.Delete(Path.Combine(dataDirectory, "outcomes.db")); // first: nothing may be served from it once the partitions fit the ledger again
-        string[] ahead = Ahead(Path.Combine(dataDirectory, "traces"), found, log);
+        string traces = Path.Combine(dataDirectory, "traces");
+        string[] ahead = Directory.Exists(traces) ? Ahead(traces, found, log) : [];
         if (ahead.Length == 0)
         {
             return [];

@@ -257,12 +257,30 @@ public sealed class VerifyTests(SampleLedger ledger, ITestOutputHelper test) : I
     }
 
     [Fact]
+    public void Stored_spans_are_those_that_were_sealed_and_a_missing_day_is_seen()
+    {
+        using var place = new TestDirectory();
+        TestDirectory.Copy(ledger.Data, place.Data);
+        var sound = EvidentProcess.Run("verify", place.Data, "--traces", "--known-head", ledger.Head);
+        test.WriteLine(sound.Out);
+        Assert.True(sound.Code == 0, sound.ToString());
+        Assert.Matches("trace store: [1-9][0-9]* spans are those that [1-9][0-9]* seals say; 0 stored since the last seal", sound.Out);
+        var partition = Directory.GetFiles(Path.Combine(place.Data, "traces"), "*.db").Order(StringComparer.Ordinal).First();
+        File.Delete(partition);
+        var missing = EvidentProcess.Run("verify", place.Data, "--traces", "--known-head", ledger.Head);
+        Assert.True(missing.Code == 32, missing.ToString());
+        Assert.Contains(Path.GetFileNameWithoutExtension(partition) + " is missing", missing.Out, StringComparison.Ordinal);
+        Assert.Equal(0, EvidentProcess.Run("verify", place.Data, "--known-head", ledger.Head).Code); // the ledger alone is sound
+        Assert.Equal(64, EvidentProcess.Run("verify", Path.Combine(place.Data, "ledger"), "--traces").Code);
+    }
+
+    [Fact]
     public void Only_looks()
     {
         using var place = new TestDirectory();
         TestDirectory.Copy(ledger.Data, place.Data);
         var before = TestDirectory.Listing(place.Data);
-        foreach (var arguments in new string[][] { [], ["--known-head", ledger.Head], ["--json"] })
+        foreach (var arguments in new string[][] { [], ["--known-head", ledger.Head], ["--json"], ["--traces"] })
         {
             EvidentProcess.Run(["verify", place.Data, .. arguments]);
             Assert.Equal(before, TestDirectory.Listing(place.Data));

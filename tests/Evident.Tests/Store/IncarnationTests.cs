@@ -30,12 +30,16 @@ public sealed class IncarnationTests
         at.Close();
         var head = Restore(at, old);
         Assert.Throws<LedgerStateException>(at.Reopen);
+        at.Close();
+        using (var history = LostHistory.Open(new StoreOptions { DataDirectory = at.Data }, at.Clock, (_, _) => { }))
+        {
+            Assert.Equal(head.Size, history.Loss.Found.Size);
+            history.Accept("restored from Tuesday's copy", new Actor("1000", "uid"));
+        }
 
-        Assert.Equal(["2026-05-06", "2026-05-07"], StoreIncarnation.Accept(at.Data, head, (_, _) => { }));
         Assert.False(File.Exists(Path.Combine(at.Data, "outcomes.db")));
-        Assert.Empty(StoreIncarnation.Accept(at.Data, head, (_, _) => { }));
-
         at.Send(Request(5));
+        Assert.Equal(["ledger.epoch", "ledger.incarnation", "ledger.heartbeat", "ledger.traces", "tool.call"], at.Entries().Skip((int)head.Size).Select(e => e.Type).Where(t => t != "ledger.clock"));
         Assert.Equal(["run-1", "run-2", "run-3", "run-4", "run-5"], at.Runs().Select(r => r.RunId).Order());
         at.Reopen();
         at.Close();
@@ -110,6 +114,7 @@ public sealed class IncarnationTests
         at.Send(Request(3));
         at.Close();
         var head = Restore(at, old);
+        at.Close();
 
         // The newest partition is back as it was after the first of its two changes.
         string newest = Path.Combine(at.Data, "traces", "2026-05-07.db"), before = newest + ".before";
