@@ -286,6 +286,21 @@ public sealed class TraceAuditTests : IClassFixture<TraceAuditTests.Sample>
     }
 
     [Fact]
+    public void Altered_spans_do_not_cover_up_a_fork()
+    {
+        static EntryDraft Closed(string id) => EntryDraft.Create("alert.closed", id, entry => entry.Set("recorded", "2026-05-07T12:30:00.000Z").Set("alert", alert => alert.Set("rule", "r").Set("alert_id", id)));
+        using TemporaryStore one = new(copyOf: data), other = new(copyOf: data);
+        Append(one, log => log.Append([Closed("a")]));
+        Append(other, log => log.Append([Closed("b"), Closed("c")])); // no checkpoint where the first one's head is
+        string head = Path.Combine(one.Data, "kept.note");
+        File.WriteAllText(head, LedgerReader.NewestPublished(Path.Combine(one.Data, "ledger"))!);
+        Change(other.Data, First, "DELETE FROM block WHERE id = 2");
+        var report = LedgerVerifier.Verify(new VerifyRequest { Path = other.Data, KnownHeads = [head], Audits = [context => TraceAudit.Run(other.Data, context)] });
+        Assert.True(report.VerdictCode == Verdict.Forked, report.ToText());
+        Assert.Contains(report.Findings, f => f.Code == Verdict.Altered && f.Segment == $"traces/{First}.db");
+    }
+
+    [Fact]
     public void Seals_of_strange_partitions_open_no_file()
     {
         using var at = new TemporaryStore(copyOf: data);
@@ -306,12 +321,14 @@ public sealed class TraceAuditTests : IClassFixture<TraceAuditTests.Sample>
         Sqlite.Execute(file, sql);
     }
 
-    // As an appliance that has the keys would: a signed ledger with that entry at its end.
-    private static void AppendOwn(TemporaryStore at, string type, Action<Lj1ObjectBuilder> fields)
+    // As an appliance that has the keys would: a signed ledger with that at its end.
+    private static void AppendOwn(TemporaryStore at, string type, Action<Lj1ObjectBuilder> fields) => Append(at, log => log.AppendOwn(type, fields));
+
+    private static void Append(TemporaryStore at, Action<LedgerLog> append)
     {
         using var log = LedgerLog.Open(
             new LedgerOptions { Directory = Path.Combine(at.Data, "ledger"), KeysDirectory = Path.Combine(at.Data, "keys") }, null, null, new StoreClock { Now = StoreClock.Start.AddDays(1).AddHours(2) }, out _);
-        log.AppendOwn(type, fields);
+        append(log);
         log.Close();
     }
 
