@@ -1,0 +1,1491 @@
+#!/usr/bin/env python3
+"""Checks an Evident audit ledger. The second verifier: written from docs/ledger-format.md and docs/evidence.md alone.
+
+    python3 evident_verify.py PATH [--known-head FILE]... [--policy FILE] [--max-unanchored N]
+
+PATH is a data directory, a ledger directory, a bundle directory or a bundle's .tar file. Python 3.9 or newer and its
+standard library are all it needs; it opens no connection and never writes. The exit code is that of section 9.
+
+"section N" means docs/ledger-format.md, "evidence N" means docs/evidence.md.
+Read it from top to bottom: bytes (base64, Ed25519, Merkle tree, LJ-1), the table of entries, notes, the ledger itself
+(one pass over its lines), what stands around it (published notes, heads, policy, bundle), verdict.
+"""
+import base64
+import binascii
+import bisect
+import datetime
+import functools
+import hashlib
+import io
+import os
+import re
+import stat
+import sys
+
+WORDS = {0: "VERIFIED", 10: "CONSISTENT-UNANCHORED", 11: "ANCHOR-STALE", 12: "SOUND-WITH-NOTES", 30: "ROLLED-BACK", 31: "FORKED",
+         32: "ALTERED", 33: "KEY-VIOLATION", 34: "MALFORMED", 40: "INCOMPLETE", 64: "USAGE"}
+SEVERITY = (31, 33, 32, 30, 34, 40, 10, 11, 12, 0)          # the most serious wins (section 9)
+MAX_LINE, MAX_NOTE, MAX_GROUP = 16384, 65536, 4096
+NO_HASH = bytes(32)
+
+
+class Malformed(Exception):
+    """The bytes are not in the one form that the format allows. The text says why."""
+
+
+class Usage(Exception):
+    """What the auditor supplied cannot be used: exit 64."""
+
+
+# ---- base64, hashes, tree (sections 3 and 4) --------------------------------------------------------------------------
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def unbase64(text):
+    """Strict RFC 4648 section 4: padding, zero trailing bits, nothing else. Decoding may be lenient, encoding is not."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise Malformed("not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise Malformed("base64 is not in its canonical form")
+    return data
+
+
+def leaf_hash(line):
+    return sha256(b"\0" + line)
+
+
+def node(left, right):
+    return sha256(b"\1" + left + right)
+
+
+class Frontier:
+    """Append state of an RFC 6962 tree: the roots of its complete subtrees, largest first, one per set bit of the size."""
+
+    def __init__(self, size=0, roots=()):
+        self.size, self.roots = size, list(roots)
+
+    def append(self, leaf):
+        size = self.size
+        while size & 1:
+            leaf = node(self.roots.pop(), leaf)
+            size >>= 1
+        self.roots.append(leaf)
+        self.size += 1
+
+    def after(self, leaves):
+        grown = Frontier(self.size, self.roots)
+        for leaf in leaves:
+            grown.append(leaf)
+        return grown
+
+    def root(self):
+        return functools.reduce(lambda right, left: node(left, right), reversed(self.roots)) if self.roots else sha256(b"")
+
+
+# ---- Ed25519 (RFC 8032), verification only -----------------------------------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+SQRT_M1 = pow(2, (P - 1) // 4, P)
+ZERO = (0, 1, 1, 0)                                          # extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, XY = ZT
+
+
+def cached(p):
+    x, y, z, t = p
+    return (y - x) % P, (y + x) % P, t * 2 * D % P, 2 * z % P
+
+
+def add(p, q):
+    """p in extended, q in cached form (RFC 8032 5.1.4; complete, so that it doubles as well)."""
+    x, y, z, t = p
+    minus, plus, t2d, z2 = q
+    a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * t2d % P, z * z2 % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times8(p):
+    for _ in range(3):
+        p = add(p, cached(p))
+    return p
+
+
+def decode_point(data):
+    """None when data is no canonical encoding of a point."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    if y >= P:
+        return None
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * v**3 * pow(u * v**7, (P - 5) // 8, P) % P
+    if v * x * x % P == P - u and u:
+        x = x * SQRT_M1 % P
+    if v * x * x % P != u or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+def encode_point(p):
+    z = pow(p[2], -1, P)
+    return (p[1] * z % P | (p[0] * z % P & 1) << 255).to_bytes(32, "little")
+
+
+def window_table(p):
+    """table[i][j] = j * 16^i * p: a product with any scalar is then at most 64 additions and no doubling."""
+    table = []
+    for _ in range(64):
+        row, multiple = [None], p
+        step = cached(p)
+        for _ in range(15):
+            row.append(cached(multiple))
+            multiple = add(multiple, step)
+        table.append(row)
+        p = multiple                                         # 16 p
+    return table
+
+
+@functools.lru_cache(maxsize=64)
+def key_table(key):
+    """Table of -A; None for a key that is no canonical point or lies in the small subgroup."""
+    a = decode_point(key) if len(key) == 32 else None
+    if a is None or times8(a)[0] == 0:
+        return None
+    return window_table((-a[0] % P, a[1], 1, -a[3] % P))
+
+
+@functools.lru_cache(maxsize=1)
+def base_table():
+    return window_table(decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little")))
+
+
+@functools.lru_cache(maxsize=4096)
+def ed25519_verify(key, message, signature):
+    """[S]B - [k]A is encoded and must equal R byte by byte; S < L; neither A nor R is of small order."""
+    table = key_table(key)
+    s = int.from_bytes(signature[32:], "little")
+    if table is None or len(signature) != 64 or s >= L:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    r = ZERO
+    for scalar, rows in ((s, base_table()), (k, table)):
+        for i in range(64):
+            digit = scalar >> 4 * i & 15
+            if digit:
+                r = add(r, rows[i][digit])
+    return encode_point(r) == signature[:32] and times8(r)[0] != 0
+
+
+# ---- LJ-1 (section 2) --------------------------------------------------------------------------------------------------
+
+STRING = re.compile(r'"((?:[^\x00-\x1f"\\]|\\["\\btnfr]|\\u00(?:0[1-7bef]|1[0-9a-f]))*)"')
+ESCAPE = re.compile(r'\\(u....|.)')
+KEY = re.compile(r'"([a-z0-9_]{1,64})":')
+INTEGER = re.compile(r'0|-?[1-9][0-9]{0,15}')
+UNESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
+BIGGEST = 2**53 - 1
+
+
+def unescape(text):
+    return ESCAPE.sub(lambda m: UNESCAPED.get(m[1]) or chr(int(m[1][1:], 16)), text) if "\\" in text else text
+
+
+def parse_lj1(data):
+    """The object that the bytes are the one encoding of."""
+    try:
+        text = data.decode("utf-8")                          # Python's decoder refuses surrogates and overlong forms
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
+    if text[:1] != "{":
+        raise Malformed("not a JSON object")
+    value, end = parse_value(text, 0, 1)
+    if end != len(text):
+        raise Malformed("bytes after the object")
+    return value
+
+
+def parse_value(text, at, depth):
+    head = text[at:at + 1]
+    if head == '"':
+        found = STRING.match(text, at)
+        if not found:
+            raise Malformed("string at character %d is not in LJ-1 form" % at)
+        return unescape(found[1]), found.end()
+    if head in ("{", "["):
+        if depth > 6:
+            raise Malformed("nested more than 6 deep")
+        return (parse_object if head == "{" else parse_array)(text, at + 1, depth)
+    for word, value in (("true", True), ("false", False)):
+        if text.startswith(word, at):
+            return value, at + len(word)
+    found = INTEGER.match(text, at)
+    if not found or abs(int(found[0])) > BIGGEST:
+        raise Malformed("no LJ-1 value at character %d" % at)
+    return int(found[0]), found.end()
+
+
+def parse_object(text, at, depth):
+    result, last = {}, ""
+    if text[at:at + 1] == "}":
+        return result, at + 1
+    while True:
+        found = KEY.match(text, at)
+        if not found or found[1] <= last:
+            raise Malformed("key at character %d is not an LJ-1 key in ascending order" % at)
+        last = found[1]
+        result[last], at = parse_value(text, found.end(), depth + 1)
+        if text[at:at + 1] != ",":
+            break
+        at += 1
+    if text[at:at + 1] != "}":
+        raise Malformed("object not closed at character %d" % at)
+    return result, at + 1
+
+
+def parse_array(text, at, depth):
+    result = []
+    if text[at:at + 1] == "]":
+        return result, at + 1
+    while True:
+        value, at = parse_value(text, at, depth + 1)
+        result.append(value)
+        if text[at:at + 1] != ",":
+            break
+        at += 1
+    if text[at:at + 1] != "]":
+        raise Malformed("array not closed at character %d" % at)
+    return result, at + 1
+
+
+# ---- forms and members (section 10) ------------------------------------------------------------------------------------
+
+ENTRY = """type!:name v!:one id!:name recorded!:time workspace:name log!:origin seq!:count batch!:count epoch!:ordinal boot!:hex8
+    mono!:count integrity!:{integrity} scope:hex32 scope_seq:count"""
+RUN = """timestamp:time environment:name tenant_id:name workflow_id:name run_id:name session_id:name trace_id:hex32 span_id:hex16
+    src:name src_seq:count actor:{actor} subject:name release:name"""
+ACT = """actor!:{actor} tenant_id:name environment:name reason_code:code ticket:name channel:cli|http|socket|system
+    payload:{payload}"""
+TYPES = """
+tool.intent run = action!:{action} approval:{approval} policy:{policy} payload:{payload}
+tool.call run = action!:{action} approval:{approval} policy:{policy} payload:{payload} result:{result} refers:{refers}
+tool.result run = action!:{action} refers!:{refers} result!:{result} payload:{payload}
+approval.request run = approval!:{approval} action:{action} payload:{payload} policy:{policy}
+approval.decision run = approval!:{approval} action:{action} payload:{payload} policy:{policy} refers:{refers}
+approval.execution run = approval!:{approval} action!:{action} result:{result} payload:{payload} refers:{refers}
+policy.decision run = policy!:{policy} action:{action} payload:{payload}
+span.revised run = revision!:{revision} action:{action} refers:{refers} payload:{payload} result:{result}
+vault.read act = vault!:{vault_read} run_id:name trace_id:hex32 span_id:hex16
+vault.denied act = vault!:{vault_denied} window:{window}
+vault.disclose act = vault!:{vault_disclose}
+vault.shred.intent act = shred!:{shred_intent}
+vault.shred.done act = refers!:{refers} shred!:{shred_done}
+vault.hold act = hold!:{hold}
+vault.promote own = promote!:{promote} run_id:name tenant_id:name
+identity.reveal act = reveal!:{reveal}
+capture.policy act = capture!:{capture} document!:{document}
+debug.session.requested debug.session.opened act = session!:{debug_session}
+debug.session.approved debug.session.rejected act = session!:{debug_session} refers:{refers}
+debug.session.closed act = session!:{debug_session} cause!:expired|closed|restart payloads:count
+redaction.rules tools.registry retention.policy access.policy cost.table act = document!:{document}
+ledger.genesis own = genesis!:{genesis}
+ledger.epoch own = rotation!:{rotation}
+ledger.heartbeat own = heartbeat!:{heartbeat}
+ledger.clock own = clock!:{clock}
+ledger.recovery own = recovery!:{recovery}
+ledger.incarnation act = incarnation!:{incarnation}
+ledger.anchor act = anchor!:{anchor}
+ledger.config act = document!:{document} fail_closed:all|irreversible|none forced:code*16
+ledger.traces own = traces!:{traces}
+retention.drop own = drop!:{drop}
+retention.compact own = compact!:{compact}
+backup.made backup.restored act = backup!:{copy}
+export.made act = export!:{export}
+import.made act = import!:{import}
+access.login access.logout act = access:{access}
+access.failed access.denied act = access!:{access} window:{window}
+access.role access.token access.user act = access!:{access}
+access.breakglass act = access!:{access} refers:{refers}
+keys.rotated keys.custody act = key!:{key}
+keys.sealed keys.unsealed act = key:{key}
+eval.result run = eval!:{eval} payload:{payload}
+eval.label run = label!:{label} payload:{payload}
+eval.feedback run = feedback!:{feedback} payload:{payload}
+alert.raised own = alert!:{alert}
+alert.closed own = alert!:{alert} actor:{actor} refers:{refers}
+"""
+OBJECTS = """
+access = user_id:name role:name token_id:name session_id:name
+    change:created|changed|revoked|granted|removed|locked|unlocked|expired method:code permission:code cause:code remote:hex32
+    until:time second:name
+action = type!:name side_effect_level!:none|read|unknown|write|irreversible level_source:registry|sender|default
+    claimed_level:none|read|unknown|write|irreversible tool_name:name target:name tool_call_id:name idempotency_key:name
+    schema_version:name attempt:ordinal
+actor = kind!:agent|service|user|staff|uid|system|unknown id:name role:name identity_source:claimed|token|session|uid
+alert = rule!:name alert_id!:name severity:info|warning|critical value_micros:signed limit_micros:signed tenant_id:name
+    workflow_id:name tool_name:name run_id:name from:time to:time
+anchor = kind!:cosignature|rfc3161|paper|mirror head!:{head} witness:name key_id:hex8 time:time file:name sha256:hash
+approval = state!:not_required|requested|approved|rejected|edited|expired|unknown required:flag approval_id:name
+    approver_id:name approver_role:name identity_source:claimed|token|session|uid args_match:flag requested:time decided:time
+    latency_ms:count risk_level:name reason_code:code
+capture = mode!:structure|redacted|full|opt_out workflow_id:name until:time
+clock = before!:time after!:time mono_delta_ms!:count confirmed:flag
+compact = from!:name to!:name policy_hash!:hash kept_runs!:count dropped_runs!:count kept_spans!:count dropped_spans!:count
+    digests_root:hash
+copy = backup_id!:name head!:{head} manifest_sha256:hash incremental:flag keystore:count
+debug_session = session_id!:name duration_ms:ordinal workflow_id:name until:time
+document = version!:name hash!:hash previous_hash:hash items:count changed:name*64
+drop = layer!:traces|vault|outcomes|logs policy_hash!:hash partition:name class:code runs!:count spans!:count payloads:count
+    bytes:size digests_root:hash
+eval = name!:name suite:name label:name passed:flag score_micros:signed version:name
+export = export_id!:name from!:count to!:count head!:{head} manifest_sha256:hash payloads:count runs:count
+feedback = kind!:code value_micros:signed label:name
+genesis = identity_key!:public-key epoch_key!:public-key custody!:file|passphrase|systemd-creds|tpm2|pkcs11
+    epoch_entries!:ordinal epoch_ms!:ordinal version:name
+head = size!:count root!:hash
+heartbeat = state!:started|running|stopping interval_ms!:ordinal version:name scrubbed_to:count scrub_errors:count
+    orphan_payloads:count spans:count refused:count
+hold = state!:placed|released by!:ref|run|subject|tenant|expiry|session value!:name hold_id:name
+import = format!:code files!:ordinal sha256!:hash accepted!:count rejected!:count duplicates!:count
+incarnation = found!:{head} lost!:{head} number!:ordinal
+integrity = prev_hash!:hash
+key = name!:code custody:file|passphrase|systemd-creds|tpm2|pkcs11 generation:count level:L0|L1|L2|L3 fingerprint:hash
+label = name!:name value!:name removed:flag
+payload = args:{sealed} result:{sealed} approval_args:{sealed} edited_args:{sealed} reason:{sealed} input:{sealed}
+    output:{sealed} comment:{sealed} evidence:{sealed}
+policy = decision!:name name:name version:name rule:name kind:policy|guardrail|authorization|budget reason_code:code
+promote = from!:code to!:code count!:ordinal refs_root!:hash expires!:day
+recovery = prior_head!:{head} quarantined_bytes!:count quarantine_file:name quarantined_sha256:hash
+refers = request:name decision:name intent:name call:name entry:name
+result = status!:success|failure|partial|timeout|rejected|interrupted|unknown error_class:name latency_ms:count
+reveal = staff_id!:name
+revision = number!:ordinal commitment:commitment
+rotation = epoch_key!:public-key custody!:file|passphrase|systemd-creds|tpm2|pkcs11
+    reason!:age|entries|unclean_start|operator|key_lost
+sealed = ref!:vault-ref commitment!:commitment bytes!:size
+shred_done = count!:count refs_root!:hash keystore_after!:count level!:L0|L1|L2|L3
+shred_intent = by!:ref|run|subject|tenant|expiry|session value:name count!:count refs_root!:hash keystore_before!:count
+traces = root!:hash spans!:count partition!:name first!:count from:time to:time
+vault_denied = cause!:code ref:vault-ref
+vault_disclose = ref!:vault-ref recipient:name export_id:name
+vault_read = ref!:vault-ref role:name first_byte:count bytes:size
+window = from!:time to!:time count!:ordinal
+"""
+
+STRINGS = {form: re.compile(pattern) for form, pattern in {
+    "name": r"[A-Za-z0-9._:/@#+-]{1,128}", "code": r"[a-z0-9._-]{1,64}", "hash": r"sha256:[0-9a-f]{64}",
+    "commitment": r"hmac-sha256:[0-9a-f]{64}", "public-key": r"ed25519:[0-9a-f]{64}", "origin": r"evident\.local/[0-9a-f]{32}",
+    "hex8": r"[0-9a-f]{8}", "hex16": r"[0-9a-f]{16}", "hex32": r"[0-9a-f]{32}",
+    "vault-ref": r"vr_[0-7][0-9A-HJKMNP-TV-Z]{25}",
+    "time": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z", "day": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+}.items()}
+INTEGERS = {"count": (0, BIGGEST), "ordinal": (1, BIGGEST), "signed": (-BIGGEST, BIGGEST), "one": (1, 1), "size": (32, BIGGEST)}
+
+
+def shape_of(members):
+    """{member: (required, form)} in ascending order of member. Forms: a name of section 10, a|b words, {object}, form*limit."""
+    shape = {}
+    for member, form in sorted(m.split(":", 1) for m in members.split()):
+        required = member.endswith("!")
+        shape[member.rstrip("!")] = (required, form)
+    return dict(sorted(shape.items()))
+
+
+def shapes(table, common=""):
+    """A table line is: names, for types their kind (run, act, own), "=", members."""
+    result = {}
+    for head, members in re.findall(r"^(\S[^=]*) =((?: \S+|\n +\S+)*)", table, re.M):
+        names = head.split()
+        if common:
+            members = " ".join([common, {"run": RUN, "act": ACT, "own": ""}[names.pop()], members])
+        result.update((name, shape_of(members)) for name in names)
+    return result
+
+
+TYPE_SHAPES = shapes(TYPES, ENTRY)
+OBJECT_SHAPES = shapes(OBJECTS)
+
+
+def is_day(text):
+    try:
+        datetime.date(int(text[:4]), int(text[5:7]), int(text[8:10]))
+        return True
+    except ValueError:
+        return False
+
+
+def fits_string(form, value):
+    if "|" in form:
+        return value in form.split("|")
+    return form in STRINGS and STRINGS[form].fullmatch(value) is not None and (form not in ("time", "day") or is_day(value))
+
+
+def fits_integer(form, value):
+    low, high = INTEGERS.get(form, (1, 0))
+    return low <= value <= high and (form != "size" or value & (value - 1) == 0)
+
+
+def fits(form, value):
+    if form[0] == "{":
+        return isinstance(value, dict) and check_members(value, OBJECT_SHAPES[form[1:-1]]) is None
+    if "*" in form:
+        inner, limit = form.split("*")
+        return isinstance(value, list) and 1 <= len(value) <= int(limit) and all(fits(inner, v) for v in value)
+    if isinstance(value, bool):
+        return form == "flag"
+    return fits_integer(form, value) if isinstance(value, int) else isinstance(value, str) and fits_string(form, value)
+
+
+def check_members(value, shape):
+    """None, or what is wrong with an object."""
+    for member, content in value.items():
+        if member not in shape:
+            return "unknown member %s" % member
+        if not fits(shape[member][1], content):
+            return "member %s is not in its form" % member
+    for member, (required, _) in shape.items():
+        if required and member not in value:
+            return "member %s is missing" % member
+    return None
+
+
+def check_entry(value):
+    shape = TYPE_SHAPES.get(value.get("type")) if isinstance(value.get("type"), str) else None
+    wrong = "unknown type" if shape is None else check_members(value, shape)
+    if wrong is None and ("scope" in value) != ("scope_seq" in value):
+        wrong = "scope_seq does not stand beside scope"
+    if wrong:
+        raise Malformed(wrong)
+
+
+# ---- strict prefixes of an entry (section 7) ---------------------------------------------------------------------------
+
+class Cut(Exception):
+    """The text ended while everything so far was right: it is a prefix."""
+
+
+def expect(text, at, literal):
+    part = text[at:at + len(literal)]
+    if part == literal:
+        return at + len(literal)
+    raise Cut if literal.startswith(part) and at + len(part) == len(text) else Malformed()
+
+
+def walk_object(text, at, shape, fixed):
+    at, names, k = expect(text, at, "{"), list(shape), -1
+    while True:
+        later = []                                           # members that may come next
+        for name in names[k + 1:]:
+            later.append(name)
+            if shape[name][0]:
+                break
+        closable = not any(shape[name][0] for name in later)
+        if at == len(text):
+            raise Cut
+        if text[at] == "}" and closable:
+            return at + 1
+        if k >= 0:
+            at = expect(text, at, ",")
+        at = expect(text, at, '"')
+        end = text.find('"', at)
+        if end < 0:
+            raise Cut if any(name.startswith(text[at:]) for name in later) else Malformed()
+        if text[at:end] not in later:
+            raise Malformed()
+        name = text[at:end]
+        k = names.index(name)
+        at = expect(text, end + 1, ":")
+        at = expect(text, at, fixed[name]) if name in fixed else walk_value(text, at, shape[name][1])
+
+
+def walk_value(text, at, form):
+    if form[0] == "{":
+        return walk_object(text, at, OBJECT_SHAPES[form[1:-1]], {})
+    if "*" in form:
+        inner, limit = form.split("*")
+        at = expect(text, at, "[")
+        for count in range(int(limit)):
+            at = walk_value(text, at, inner)
+            if at == len(text):
+                raise Cut
+            if text[at] == "]":
+                return at + 1
+            at = expect(text, at, ",")
+        raise Malformed()
+    if form == "flag":
+        return expect(text, at, "true" if text[at:at + 1] == "t" or at == len(text) else "false")
+    if form in INTEGERS:
+        found = re.compile(r"-?[0-9]*").match(text, at)
+        digits, at = found[0], found.end()
+        if at == len(text):
+            raise Cut if begins_integer(form, digits) else Malformed()
+        if not INTEGER.fullmatch(digits) or not fits_integer(form, int(digits)):
+            raise Malformed()
+        return at
+    at = expect(text, at, '"')
+    end = text.find('"', at)
+    if end < 0:
+        raise Cut if begins_string(form, text[at:]) else Malformed()
+    if not fits_string(form, text[at:end]):
+        raise Malformed()
+    return end + 1
+
+
+def begins_integer(form, digits):
+    if form == "size":
+        return any(str(2**n).startswith(digits) for n in range(5, 53))
+    if form == "one":
+        return digits in ("", "1")
+    if digits == "-" or digits == "":
+        return digits == "" or form == "signed"
+    return INTEGER.fullmatch(digits) is not None and abs(int(digits)) <= BIGGEST and fits_integer(form, int(digits))
+
+
+FILLERS = {"hash": ["sha256:" + 64 * "0"], "commitment": ["hmac-sha256:" + 64 * "0"], "public-key": ["ed25519:" + 64 * "0"],
+           "origin": ["evident.local/" + 32 * "0"], "hex8": [8 * "0"], "hex16": [16 * "0"], "hex32": [32 * "0"],
+           "vault-ref": ["vr_" + 26 * "0"], "time": ["1111-11-11T11:11:11.111Z", "1111-10-10T11:11:11.111Z"],
+           "day": ["1111-11-11", "1111-10-10"], "name": [128 * "a"], "code": [64 * "a"]}
+
+
+def begins_string(form, text):
+    """Something can be added to the text that makes it fit."""
+    if "|" in form:
+        return any(word.startswith(text) for word in form.split("|"))
+    return any(fits_string(form, text + filler[len(text):]) for filler in FILLERS[form])
+
+
+def is_entry_prefix(data, types):
+    """types: {type: members whose values are known}. Only the line feed, or more, is missing."""
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        return False
+    for name, known in types.items():
+        fixed = {"type": '"%s"' % name}
+        fixed.update((member, to_lj1(value)) for member, value in known.items())
+        plain = {m: s for m, s in TYPE_SHAPES[name].items() if m not in ("scope", "scope_seq")}
+        scoped = dict(sorted({**plain, "scope": (True, "hex32"), "scope_seq": (True, "count")}.items()))
+        for shape in (plain, scoped):
+            try:
+                if walk_object(text, 0, shape, fixed) == len(text):
+                    return True
+            except Cut:
+                return True
+            except Malformed:
+                pass
+    return False
+
+
+def to_lj1(value):
+    """Of what stands in known members: integers, plain strings, objects of one of those."""
+    if isinstance(value, dict):
+        return "{%s}" % ",".join('"%s":%s' % (member, to_lj1(content)) for member, content in value.items())
+    return '"%s"' % value if isinstance(value, str) else str(value)
+
+
+BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+BESIDE_HOLE = re.compile(b"(?:\0|[ -~]|\xe2\x80\x94)*")
+
+
+def is_note_prefix(data, origin, tree, signers):
+    """Whether the bytes begin the checkpoint line of this tree, of which all but the signatures is known. [bytes allowed] per byte."""
+    allowed = [bytes([c]) for c in ('{"checkpoint":"%s\\n%d\\n%s\\n\\n' % (origin, tree.size, base64.b64encode(tree.root()).decode())).encode()]
+    for name, key in signers:
+        if key is None:
+            return False
+        identifier = base64.b64encode(key_id(name, key) + bytes(64))
+        sixth = BASE64.index(identifier[5:6])                # its two high bits belong to the key id; 32 bits are 5 1/3 characters
+        allowed += [bytes([c]) for c in ("\u2014 %s " % name).encode() + identifier[:5]]
+        allowed += [BASE64[sixth:sixth + 16]] + [BASE64] * 84 + [BASE64[::4], b"=", b"\\", b"n"]
+    allowed += [bytes([c]) for c in b'"}']
+    return len(data) <= len(allowed) and all(byte in choice for byte, choice in zip(data, allowed))
+
+
+# ---- notes and keys (section 5) ----------------------------------------------------------------------------------------
+
+SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
+DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+class Note:
+    """A signed checkpoint: text (the signed bytes), origin, size, root, signatures [(key name, key id, signature bytes)]."""
+
+
+def parse_note(data):
+    if len(data) > MAX_NOTE:
+        raise Malformed("note longer than 64 KiB")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("note is not UTF-8") from None
+    lines = text.split("\n")                                 # origin, size, root, "", signatures ..., ""
+    if len(lines) < 5 or lines[3] != "" or lines[-1] != "" or len(lines) > 105 or any(c < " " for line in lines for c in line):
+        raise Malformed("note is not three lines, an empty line and at most 100 signature lines")
+    if not DECIMAL.fullmatch(lines[1]) or not lines[0]:
+        raise Malformed("size of the checkpoint is not a decimal number")
+    note = Note()
+    note.text, note.origin, note.size, note.root = "\n".join(lines[:3]).encode() + b"\n", lines[0], int(lines[1]), unbase64(lines[2])
+    if len(note.root) != 32:
+        raise Malformed("root of the checkpoint is not 32 bytes")
+    note.signatures = []
+    for line in lines[4:-1]:
+        found = SIGNATURE_LINE.fullmatch(line)
+        if not found:
+            raise Malformed("signature line is not in its form")
+        blob = unbase64(found[2])
+        if len(blob) < 5:
+            raise Malformed("signature is too short")
+        note.signatures.append((found[1], blob[:4], blob[4:]))
+    return note
+
+
+def key_id(name, key, kind=1):
+    return sha256(name.encode() + b"\n" + bytes([kind]) + key)[:4]
+
+
+def signature_by(note, name, key):
+    """True when the note has a valid signature of this key, False when it has none, Malformed never: a bad one raises BadSignature."""
+    found = False
+    for signer, identifier, signature in note.signatures:
+        if signer == name and identifier == key_id(name, key):
+            if not ed25519_verify(key, note.text, signature):
+                raise BadSignature("the signature of %s is invalid" % name)
+            found = True
+    return found
+
+
+class BadSignature(Exception):
+    """A note carries an invalid signature of a known key, which rejects the note."""
+
+
+def origin_of(identity_key):
+    return "evident.local/" + sha256(identity_key).hex()[:32]
+
+
+def public_key(text):
+    return bytes.fromhex(text[len("ed25519:"):])
+
+
+# ---- files (section 1) -------------------------------------------------------------------------------------------------
+
+class Directory:
+    """Reads below a directory; links and special files are told apart and never followed."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def list(self, folder=""):
+        """{name: "file", "folder" or "other"} of one folder; {} when it is not there."""
+        try:
+            with os.scandir(os.path.join(self.path, folder)) as found:
+                return {e.name: "file" if e.is_file(follow_symlinks=False) else "folder" if e.is_dir(follow_symlinks=False)
+                        else "other" for e in found}
+        except FileNotFoundError:
+            return {}
+
+    def open(self, name):
+        handle = os.open(os.path.join(self.path, name), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError("not a regular file")
+        return os.fdopen(handle, "rb", 1 << 16)
+
+    def read(self, name, limit):
+        with self.open(name) as file:
+            return file.read(limit + 1)
+
+
+# ---- findings ----------------------------------------------------------------------------------------------------------
+
+class Report:
+    """Findings (exit code, place, sentence), and notes that only count at or after the newest confirmed head."""
+
+    def __init__(self):
+        self.findings, self.notes = [], []
+
+    def find(self, code, place, sentence):
+        self.findings.append((code, place, sentence))
+
+    def note(self, position, place, sentence):
+        """position: the entry that the note is about; None for what has no place in the order of entries."""
+        self.notes.append((position, place, sentence))
+
+
+# ---- the ledger: one pass over its lines (sections 3 to 7) ---------------------------------------------------------------
+
+class Group:
+    """Lines up to and with a checkpoint line. leaves: [own hash or None, hash claimed by the next entry or None, place, entry]."""
+
+    def __init__(self, start):
+        self.start, self.leaves, self.damaged, self.note, self.place = start, [], False, None, None
+
+    def entries(self):
+        return [leaf[3] for leaf in self.leaves if leaf[3]]
+
+    def first(self, kind):
+        return next((e for e in self.entries() if e["type"] == kind), None)
+
+
+class Pass:
+    """
+    Reads every line once. A line that is malformed stands for an unknown number of entries and checkpoint lines: the next good
+    line says where the count goes on. A group is judged when the entry after it is known, because the prev_hash of that entry
+    says which hash the group's last line had.
+    """
+
+    def __init__(self, report, wanted):
+        self.report = report
+        self.wanted = sorted(wanted)                         # sizes of published notes and supplied heads
+        self.signed = {}                                     # of those: size -> (root, [(key name, key)]) where it was validly signed
+        self.computed = {}                                   # of those: size -> root of the lines as they stand
+        self.without = set()                                 # of those: sizes inside a confirmed group
+        self.size, self.last = 0, NO_HASH                    # entries so far; hash of the last, None when it is lost
+        self.batch, self.epoch, self.groups = 0, 1, 0
+        self.origin = self.identity = self.limits = None
+        self.keys = {}                                       # epoch -> key; None when the entry that brought it is damaged
+        self.tree, self.before = Frontier(), None            # tree of the settled groups (None: lost); before: size and root before the last
+        self.group, self.closed = Group(0), None             # open group; group that waits for the entry after it
+        self.unread = self.unread_epoch = False              # malformed lines since the last good line; since the last good entry
+        self.losses, self.scopes = 0, {}                     # scope -> (next scope_seq, losses when it was seen)
+        self.epoch_start, self.epoch_boot = 0, (None, 0)
+        self.newest = None                                   # newest validly signed note
+        self.story = Story(report)
+
+    def epoch_name(self, epoch):
+        return "%s/epoch/%d" % (self.origin, epoch)
+
+    def feed(self, place, line):
+        try:
+            value = parse_lj1(line)
+            if "checkpoint" in value:
+                if len(value) != 1 or not isinstance(value["checkpoint"], str):
+                    raise Malformed("a checkpoint line holds one note and nothing else")
+                self.checkpoint(place, parse_note(value["checkpoint"].encode()))
+            else:
+                check_entry(value)
+                self.entry(place, value, leaf_hash(line))
+        except Malformed as wrong:
+            self.malformed(place, str(wrong))
+
+    def malformed(self, place, why):
+        self.report.find(34, place, why)
+        self.group.damaged = self.unread = self.unread_epoch = True
+        self.losses += 1
+
+    def entry(self, place, e, leaf):
+        seq, prev = e["seq"], bytes.fromhex(e["integrity"]["prev_hash"][7:])
+        lost = 0
+        if seq == self.size or prev == self.last:
+            if seq != self.size:
+                self.report.find(32, place, "seq is %d at the place of %d" % (seq, self.size))
+        elif seq > self.size:
+            lost = seq - self.size
+            self.losses += 1
+            if not self.unread:
+                self.report.find(32, place, "entries %d to %d are missing" % (self.size, seq - 1))
+        else:
+            self.report.find(32, place, "entry %d is repeated or was moved" % seq)
+            return
+        excused = self.unread or lost > 0
+        if e["batch"] != self.batch:
+            if not excused or e["batch"] < self.batch:
+                self.report.find(32, place, "batch is %d at the place of %d" % (e["batch"], self.batch))
+            if e["batch"] > self.batch and (self.group.leaves or self.group.damaged):
+                self.close(None, None)                       # its checkpoint line is lost
+            self.batch = e["batch"]
+        if not self.closed and not self.group.leaves and not lost and prev != self.last and self.last:
+            self.report.find(32, place, "prev_hash is not this_hash of the entry before")
+        self.settle(prev if not lost else None)
+        self.group.leaves += [[None, None, place, None] for _ in range(min(lost, 2))]    # two of them already lose the tree
+        if self.group.leaves:
+            self.group.leaves[-1][1] = prev
+        self.group.leaves.append([leaf, None, place, e])
+        self.size += lost + 1
+        if self.size == 1 and e["type"] == "ledger.genesis":
+            self.identity, self.keys[1] = public_key(e["genesis"]["identity_key"]), public_key(e["genesis"]["epoch_key"])
+            self.origin = origin_of(self.identity)
+        if self.origin is None:
+            self.origin, self.epoch = e["log"], e["epoch"]
+        if e["log"] != self.origin:
+            self.report.find(32, place, "log is %s in ledger %s" % (e["log"], self.origin))
+        signer = e["epoch"] - 1 if e["type"] == "ledger.epoch" else e["epoch"]
+        if (self.unread_epoch or lost) and signer > self.epoch:
+            self.epoch, self.epoch_start = signer, self.size - 1    # the rotation is in what cannot be read
+        self.count_scope(place, e)
+        self.last, self.unread, self.unread_epoch = leaf, False, False
+        if len(self.group.leaves) > MAX_GROUP and not self.group.damaged:
+            self.report.find(34, place, "a group of more than %d entries" % MAX_GROUP)
+            self.close(None, None)
+        self.story.tell(self.size - 1, place, e, self.before)
+
+    def count_scope(self, place, e):
+        if "scope" in e:
+            due, losses = self.scopes.get(e["scope"], (0, 0))
+            if e["scope_seq"] != due and (losses == self.losses or e["scope_seq"] < due):
+                self.report.find(32, place, "scope_seq is %d at the place of %d" % (e["scope_seq"], due))
+            self.scopes[e["scope"]] = (e["scope_seq"] + 1, self.losses)
+
+    def checkpoint(self, place, note):
+        group = self.group
+        if not group.leaves and not group.damaged:
+            self.report.find(32, place, "a checkpoint line without entries")
+            return
+        if group.damaged and note.size > self.size:          # entries that malformed lines stood for
+            group.leaves += [[None, None, place, None] for _ in range(min(note.size - self.size, 2))]
+            self.size, self.last = note.size, None
+        self.close(note, place)
+        self.unread = False
+
+    def close(self, note, place):
+        self.settle(None)
+        self.group.note, self.group.place = note, place
+        self.group.end = self.size
+        self.closed, self.group = self.group, Group(self.size)
+        self.batch += 1
+        self.groups += 1
+
+    # ---- a group, once the entry after it is known
+
+    def settle(self, claim):
+        """Root, signatures and rules K1 to K5 of the closed group; claim: prev_hash of the entry after it, or None."""
+        group, self.closed = self.closed, None
+        if group is None:
+            return
+        if claim and group.leaves:
+            group.leaves[-1][1] = claim
+        note, start = group.note, self.tree
+        self.tree, matches, chosen = self.trace(start, group.leaves, note)
+        for i, (own, follower, place, e) in enumerate(group.leaves):
+            if own and follower and own != follower:
+                at = place if chosen[i] == follower else group.leaves[i + 1][2] if i + 1 < len(group.leaves) else "the entry after " + place
+                self.report.find(32, at, "chain is broken: " + (
+                    "the line is not the one that the next entry and the root name" if chosen[i] == follower else
+                    "prev_hash is not this_hash of the entry before"))
+        intact = matches and all(leaf == own for leaf, (own, _, _, _) in zip(chosen, group.leaves))
+        signers, rotation = self.signers(group, intact)
+        signed = self.check_signatures(group, intact, signers, rotation) if note else None
+        if signed and not matches and start and None not in chosen:
+            self.report.find(32, group.place, "the signed root is not the root of the entries")
+            self.tree = None
+        elif signed and note.size != group.end:
+            self.report.find(32, group.place, "the checkpoint is of size %d at size %d" % (note.size, group.end))
+        if signed:
+            self.newest = note
+        if signed and matches:
+            self.judge_epoch(group, chosen)
+        if rotation:
+            self.epoch += 1
+            self.keys[self.epoch] = signers[-1][1]
+        self.before = (group.start, start.root() if start else None)
+        for size in self.wanted[bisect.bisect(self.wanted, group.start):bisect.bisect(self.wanted, group.end)]:
+            if size < group.end:
+                if signed and matches:
+                    self.without.add(size)
+            elif signed and note.size == size:
+                self.signed[size] = (note.root, signers)
+            elif self.tree:
+                self.computed[size] = self.tree.root()
+
+    def trace(self, start, leaves, note):
+        """(tree after the group, whether its root is the note's, hash of each leaf): own hashes, else those that followers name."""
+        own = [leaf[0] or leaf[1] for leaf in leaves]
+        claimed = [leaf[1] or leaf[0] for leaf in leaves]
+        traced, trusted = [], True                           # from the end: an entry that was changed names nothing
+        for mine, claim, _, _ in reversed(leaves):
+            traced.append(claim if claim and (trusted or not mine) else mine)
+            trusted = traced[-1] == mine
+        traced.reverse()
+        if start is None:
+            return None, False, traced
+        for option in (own, traced, claimed):
+            if note and None not in option:
+                tree = start.after(option)
+                if tree.size == note.size and tree.root() == note.root:
+                    return tree, True, option
+        return None if None in traced else start.after(traced), False, traced
+
+    def signers(self, group, intact):
+        """[(key name, key or None)] that sign the group's checkpoint, and the rotation in it."""
+        rotation, genesis = group.first("ledger.epoch"), group.first("ledger.genesis")
+        if genesis and not intact and group.note and group.note.origin == genesis["log"] != self.origin:
+            self.origin, self.identity = genesis["log"], None    # its identity key was changed, not its origin
+        return self.rotation_signers(rotation and rotation["rotation"]), rotation
+
+    def rotation_signers(self, rotation):
+        signers = [(self.epoch_name(self.epoch), self.keys.get(self.epoch))]
+        if rotation:
+            signers = [(self.origin, self.identity)] if rotation["reason"] == "key_lost" else signers
+            signers.append((self.epoch_name(self.epoch + 1), public_key(rotation["epoch_key"])))
+        return signers
+
+    def check_signatures(self, group, intact, signers, rotation):
+        """True: all valid; False: a key violation was found; None: cannot be checked, because what brings the key is damaged."""
+        note = group.note
+        found = note.signatures[:len(signers)]
+        verdict = True
+        if note.origin != self.origin:
+            self.report.find(33, group.place, "the checkpoint is of another origin")
+            verdict = False
+        elif len(note.signatures) > len(signers) and not group.damaged:
+            self.report.find(34, group.place, "%d signatures where %d belong" % (len(note.signatures), len(signers)))
+        elif len(found) == 2 and [s[0] for s in reversed(found)] == [name for name, _ in signers]:
+            self.report.find(34, group.place, "the signatures are in the wrong order")
+            found.reverse()
+        for i, (name, key) in enumerate(signers):
+            signer, identifier, signature = found[i] if i < len(found) else (None, None, None)
+            brought_here = i == 1 or group.start == 0
+            if signer != name:
+                self.report.find(33, group.place, self.stranger(signer, name))
+                verdict = False
+            elif key is None:
+                verdict = verdict and None
+            elif identifier != key_id(name, key) and brought_here and not intact:
+                self.report.find(32, group.place, "the entry that brings the key of %s was changed" % name)
+                signers[i], verdict = (name, None), verdict and None
+            elif identifier != key_id(name, key) or not ed25519_verify(key, note.text, signature):
+                self.report.find(33, group.place, "the signature of %s is invalid" % name)
+                verdict = False
+        return verdict
+
+    def stranger(self, signer, name):
+        found = re.fullmatch(re.escape(self.origin) + r"/epoch/([0-9]{1,15})", signer or "")
+        if found and int(found[1]) < self.epoch:
+            return "signed by the key of epoch %s, which is closed (K1, K3)" % found[1]
+        return "the signature of %s is missing" % name
+
+    def judge_epoch(self, group, chosen):
+        """K2, K4 and K5 on the entries that the signed root confirms."""
+        confirmed = [(i, place, e) for i, (own, _, place, e) in enumerate(group.leaves) if own == chosen[i] and e]
+        for i, place, e in confirmed:
+            rotation, position = e["type"] == "ledger.epoch", group.start + i
+            if (rotation or e["type"] == "ledger.genesis") and len(group.leaves) > 1 or (e["type"] == "ledger.genesis") != (position == 0):
+                self.report.find(33, place, "genesis and rotation stand alone in their groups, genesis at 0 (K2)")
+            if e["epoch"] != self.epoch + rotation:
+                self.report.find(33, place, "epoch %d in an entry that epoch %d signs (K2, K4)" % (e["epoch"], self.epoch))
+            if position == 0:
+                self.limits = e.get("genesis")
+            if rotation:
+                self.epoch_start, self.epoch_boot = position, (None, 0)
+            if e["boot"] != self.epoch_boot[0]:
+                self.epoch_boot = (e["boot"], e["mono"])
+            if self.limits and (position - self.epoch_start >= self.limits["epoch_entries"]
+                                or e["mono"] - self.epoch_boot[1] > self.limits["epoch_ms"] + 60000):
+                self.report.find(33, place, "the epoch is over its limits and lacks a rotation (K5)")
+
+    def finish(self):
+        self.settle(None)
+        if self.group.leaves and not self.group.damaged:
+            self.report.find(33, self.group.leaves[0][2], "entries that no checkpoint line signs")
+
+    # ---- torn tails (section 7)
+
+    def is_torn(self, data, offset):
+        """Whether the last bytes of the last segment, which begin at this offset in it, are what a crash can leave there."""
+        self.settle(None)
+        if self.unread or self.group.leaves or self.group.damaged or self.last is None:
+            return False
+        return self.is_cut(data) or self.is_holed(data, offset)
+
+    def is_cut(self, data):
+        """(a): entries that continue, and a strict prefix of one more line."""
+        *lines, rest = data.split(b"\n")
+        size, last, leaves, alone = self.size, self.last, [], False
+        signers, types = self.signers(Group(size), True)[0], self.expected(size, last, False)
+        if len(lines) > MAX_GROUP:
+            return False
+        for line in lines:
+            try:
+                e = parse_lj1(line)
+                check_entry(e)
+            except Malformed:
+                return False
+            known = types.get(e["type"])
+            if alone or known is None or any(e[member] != value for member, value in known.items()):
+                return False
+            alone = e["type"] in ("ledger.genesis", "ledger.epoch")
+            if e["type"] == "ledger.epoch":
+                signers = self.rotation_signers(e["rotation"])
+            leaves.append(leaf_hash(line))
+            types = self.expected(size + len(leaves), leaves[-1], True)
+        return (not rest or not alone and is_entry_prefix(rest, types)
+                or bool(leaves and self.tree) and is_note_prefix(rest, self.origin, self.tree.after(leaves), signers))
+
+    def expected(self, size, last, inside):
+        """{type: members that are known} of the entry that comes next; inside: not the first of its group."""
+        known = {"seq": size, "batch": self.batch, "epoch": self.epoch, "integrity": {"prev_hash": "sha256:" + last.hex()}}
+        if self.origin:
+            known["log"] = self.origin
+        types = {name: known for name in TYPE_SHAPES if (name == "ledger.genesis") == (size == 0)}
+        if "ledger.epoch" in types:
+            types["ledger.epoch"] = {**known, "epoch": self.epoch + 1}
+        if inside:
+            types.pop("ledger.epoch", None)
+        return types
+
+    def is_holed(self, data, offset):
+        """(b): one group whose only defects are runs of NUL at sector borders."""
+        holes = [(m.start(), m.end()) for m in re.finditer(rb"\0+", data)]
+        if not holes or any(start and (offset + start) % 512 or end < len(data) and (offset + end) % 512 for start, end in holes):
+            return False
+        if not self.is_cut(data[:holes[0][0]]):
+            return False
+        *lines, rest = data.split(b"\n")
+        if rest and b"\0" not in rest:
+            return False
+        last = None                                          # (seq, hash) of the entry line directly before, when that is whole
+        for i, line in enumerate(lines + [rest]):
+            if b"\0" in line or not line:
+                if not BESIDE_HOLE.fullmatch(line):
+                    return False
+                last = None
+                continue
+            try:
+                value = parse_lj1(line)
+                if "checkpoint" in value:
+                    return i == len(lines) - 1 and not rest and self.closes_holed_group(value, last)
+                check_entry(value)
+            except Malformed:
+                return False
+            known = self.expected(0, NO_HASH, False).get(value["type"])
+            if last and (value["seq"], value["integrity"]["prev_hash"]) != (last[0] + 1, "sha256:" + last[1].hex()):
+                return False
+            if value["seq"] < self.size or (value["batch"], value["log"], value["epoch"]) != (self.batch, self.origin, self.epoch):
+                return False
+            last = (value["seq"], leaf_hash(line))
+        return True
+
+    def closes_holed_group(self, value, last):
+        if len(value) != 1 or not isinstance(value["checkpoint"], str):
+            return False
+        note = parse_note(value["checkpoint"].encode())
+        name, key = self.epoch_name(self.epoch), self.keys.get(self.epoch)
+        try:
+            return (note.origin == self.origin and note.size > self.size and (not last or note.size == last[0] + 1)
+                    and key is not None and signature_by(note, name, key))
+        except BadSignature:
+            return False
+
+
+# ---- what an honest ledger says about itself (section 8) -----------------------------------------------------------------
+
+OWN_CLOCK = ("ledger.genesis", "ledger.epoch", "ledger.recovery", "ledger.incarnation", "ledger.clock", "ledger.heartbeat")
+RESTARTS = ("unclean_start", "key_lost")
+
+
+def milliseconds(time):
+    return (datetime.datetime.strptime(time, "%Y-%m-%dT%H:%M:%S.%fZ") - datetime.datetime.min) // datetime.timedelta(milliseconds=1)
+
+
+class Sources:
+    """Numbers that are missing in one stream: {first: (last, position of the entry that showed it)} between smallest and largest."""
+
+    LIMIT = 4096
+
+    def __init__(self, number):
+        self.low = self.high = number
+        self.gaps, self.starts, self.given_up = {}, [], False
+
+    def gap(self, first, last, position):
+        if first <= last:
+            self.gaps[first] = (last, position)
+            bisect.insort(self.starts, first)
+
+    def count(self, number, position):
+        if number > self.high:
+            self.gap(self.high + 1, number - 1, position)
+            self.high = number
+        elif number < self.low:
+            self.gap(number + 1, self.low - 1, position)
+            self.low = number
+        else:
+            at = bisect.bisect(self.starts, number) - 1
+            if at >= 0 and self.gaps[self.starts[at]][0] >= number:
+                first = self.starts.pop(at)
+                last, shown = self.gaps.pop(first)
+                self.gap(first, number - 1, shown)
+                self.gap(number + 1, last, shown)
+        self.given_up = self.given_up or len(self.gaps) > self.LIMIT
+
+
+class Story:
+    """Silence, clock, sources, incarnations, lost epoch keys, recoveries and seals; every broken rule is a note, never an accusation."""
+
+    def __init__(self, report):
+        self.report, self.previous, self.clocked, self.interval = report, None, None, None
+        self.sources, self.seals, self.streams_given_up = {}, {}, False
+
+    def tell(self, position, place, e, before):
+        def note(sentence):
+            self.report.note(position, place, sentence)
+        kind = e["type"]
+        self.silence(e, note)
+        self.clock(e, note)
+        if "src_seq" in e:
+            stream = (e.get("workspace"), e.get("src"))
+            if stream in self.sources:
+                self.sources[stream].count(e["src_seq"], position)
+            elif len(self.sources) < Sources.LIMIT:
+                self.sources[stream] = Sources(e["src_seq"])
+            else:
+                self.streams_given_up = True
+        if kind == "ledger.epoch" and e["rotation"]["reason"] == "key_lost":
+            note("the key of the epoch before was lost; the identity key stands in its place")
+        if kind == "ledger.recovery" and e["recovery"]["quarantined_bytes"]:
+            note("recovery put %d bytes of a torn tail into quarantine" % e["recovery"]["quarantined_bytes"])
+        if kind == "ledger.incarnation":
+            note("an operator accepted that entries were lost: found %(size)d entries" % e["incarnation"]["found"])
+            size, root = before or (0, None)
+            found = e["incarnation"]["found"]
+            if root and (found["size"], found["root"]) != (size, "sha256:" + root.hex()):
+                self.report.find(32, place, "found is not the head of this ledger before the rotation")
+        if kind == "ledger.traces":
+            seal = e["traces"]
+            due = self.seals.get(seal["partition"], 0)
+            if seal["first"] != due:
+                note("the seal of %s begins at span %d instead of %d" % (seal["partition"], seal["first"], due))
+            self.seals[seal["partition"]] = seal["first"] + seal["spans"]
+        self.previous = e
+
+    def silence(self, e, note):
+        last, kind, heartbeat = self.previous, e["type"], e.get("heartbeat", {})
+        starts = heartbeat.get("state") == "started" if kind == "ledger.heartbeat" else kind == "ledger.recovery" or (
+            kind == "ledger.epoch" and e["rotation"]["reason"] in RESTARTS)
+        stopped = last and last.get("heartbeat", {}).get("state") == "stopping"
+        if stopped and not starts:
+            note("the appliance went on after a heartbeat that said it was stopping")
+        if self.interval and last and last["boot"] == e["boot"] and not starts and not stopped:
+            if e["mono"] - last["mono"] > 2 * self.interval + 60000:
+                note("silence: %d ms without an entry" % (e["mono"] - last["mono"]))
+        if kind == "ledger.heartbeat":
+            self.interval = heartbeat["interval_ms"]
+
+    def clock(self, e, note):
+        if e["type"] not in OWN_CLOCK:
+            return
+        wall, last = milliseconds(e["recorded"]), self.clocked
+        if e["type"] == "ledger.clock":
+            note("the wall clock jumped from %(before)s to %(after)s" % e["clock"])
+        elif last and last[0] == e["boot"] and abs(wall - last[2] - (e["mono"] - last[1])) > 3000:
+            note("wall clock and monotonic clock moved apart without a ledger.clock")
+        elif last and last[0] != e["boot"] and wall < last[2]:
+            note("the wall clock went back without a ledger.clock")
+        self.clocked = (e["boot"], e["mono"], wall)
+
+    def finish(self):
+        for (workspace, src), stream in sorted(self.sources.items(), key=str):
+            for first, (last, position) in stream.gaps.items():
+                self.report.note(position, "seq %d" % position, "source %s lacks %d to %d" % (src, first, last))
+        if self.streams_given_up:
+            self.report.note(None, "", "more than %d counted sources: the others were not counted" % Sources.LIMIT)
+
+
+# ---- reading a ledger directory (section 1) ------------------------------------------------------------------------------
+
+SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
+NOTES = {"checkpoints": re.compile(r"([0-9]{20})\.note"), "anchors": re.compile(r"([0-9]{20})-[0-9a-f]{8}\.note")}
+HEADS = ("genesis.note", "head.a", "head.b")
+
+
+def find_files(files, base, report):
+    """(segments in order, paths of notes) of the ledger directory; says what should not be there."""
+    segments, notes, odd = [], [], []
+    top = files.list(base)
+    for name, kind in sorted(top.items()):
+        path = os.path.join(base, name)
+        if SEGMENT.fullmatch(name) or name in HEADS:
+            wanted = "file"
+            (notes if name in HEADS else segments).append(path)
+        elif name in NOTES or name == "quarantine":
+            wanted = "folder"
+            for inner, inner_kind in sorted(files.list(path).items() if name in NOTES and kind == "folder" else ()):
+                if NOTES[name].fullmatch(inner) and inner_kind == "file":
+                    notes.append(os.path.join(path, inner))
+                elif not (inner.endswith(".tmp") and NOTES[name].fullmatch(inner[:-4]) and inner_kind == "file"):
+                    odd.append((os.path.join(path, inner), inner_kind))
+        elif name.endswith(".tmp") and (name[:-4] in HEADS or SEGMENT.fullmatch(name[:-4])) and kind == "file":
+            wanted = "file"
+        else:
+            wanted = None
+        if kind != wanted:
+            odd.append((path, "other" if wanted else kind))
+    for path, kind in odd:
+        if kind == "other":
+            report.find(34, path, "a link or special file, or a folder in the place of a file")
+        else:
+            report.note(None, path, "a stray file")
+    good = {path for path, kind in odd}
+    return [p for p in segments if p not in good], [p for p in notes if p not in good]
+
+
+def read_lines(file, name, start=0):
+    """(place, offset after the line, bytes without line feed or None when too long, whether it is complete)"""
+    offset, number = start, 0
+    while True:
+        line = file.readline(MAX_LINE + 2)
+        if not line:
+            return
+        number += 1
+        place, size = "%s:%d (byte %d)" % (name, number, offset), len(line)
+        too_long = False
+        while len(line) == MAX_LINE + 2 and not line.endswith(b"\n") or too_long and line and not line.endswith(b"\n"):
+            too_long = True
+            line = file.readline(MAX_LINE + 2)
+            size += len(line)
+        offset += size
+        complete = line.endswith(b"\n")
+        yield place, offset, None if too_long else line[:-1] if complete else line, complete
+
+
+def last_group(files, path):
+    """Offset of the last group of a segment: of what follows the last complete checkpoint line, or of the group that ends with it."""
+    start = previous = size = 0
+    with files.open(path) as file:
+        for _, size, line, complete in read_lines(file, path):
+            if complete and line is not None and line.startswith(b'{"checkpoint":"'):
+                start, previous = size, start
+    return previous if start == size else start
+
+
+def read_ledger(files, segments, ledger, report):
+    """Feeds all segments. Returns whether the tail is torn."""
+    for i, path in enumerate(segments):
+        try:
+            number = int(os.path.basename(path)[:20])
+            if number != ledger.size and not (ledger.unread and number > ledger.size):
+                report.find(32, path, "a segment named %d begins at entry %d" % (number, ledger.size))
+            if ledger.group.leaves:
+                report.find(32, path, "the group before does not end with its segment")
+            tail = last_group(files, path) if i == len(segments) - 1 else None
+            with files.open(path) as file:
+                if tail == 0 and is_torn_from(file, 0, ledger, path, report):
+                    return True
+                file.seek(0)
+                for place, offset, line, complete in read_lines(file, path):
+                    if line is None or not complete or not line or len(line) > MAX_LINE:
+                        ledger.malformed(place, "a line of more than %d bytes, of none, or without a line feed" % MAX_LINE)
+                    else:
+                        ledger.feed(place, line)
+                    if offset == tail:
+                        if is_torn_from(file, offset, ledger, path, report):
+                            return True
+                        file.seek(offset)
+        except OSError as error:
+            report.find(40, path, "cannot be read: %s" % error.strerror)
+    return False
+
+
+def is_torn_from(file, offset, ledger, path, report):
+    file.seek(offset)
+    data = file.read((MAX_GROUP + 1) * (MAX_LINE + 1))
+    torn = bool(data) and not file.read(1) and ledger.is_torn(data, offset)
+    if torn:
+        report.note(ledger.size, "%s (byte %d)" % (path, offset), "a torn tail of %d bytes, as a crash leaves it" % len(data))
+    return torn
+
+
+# ---- published notes, supplied heads, policy -----------------------------------------------------------------------------
+
+class Head:
+    """A supplied head: a signed note, or the text form (evidence 1), for which the auditor vouches himself."""
+
+    def __init__(self, path):
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_NOTE + 1)
+            self.path = path
+            self.note = parse_text_head(data) if data.startswith(b"evident head v1\n") else parse_note(data)
+        except OSError as error:
+            raise Usage("%s cannot be read: %s" % (path, error.strerror)) from None
+        except Malformed as wrong:
+            raise Usage("%s is no signed checkpoint: %s" % (path, wrong)) from None
+
+
+def parse_text_head(data):
+    found = re.fullmatch(rb"(evident head v1\n(\S+)\nsize (0|[1-9][0-9]{0,15})\nroot ((?:[0-9a-f]{4} ){15}[0-9a-f]{4})\n)check ([0-9a-f]{8})\n", data)
+    if not found or sha256(found[1]).hex()[:8].encode() != found[5]:
+        raise Malformed("mistyped")
+    note = Note()
+    note.origin, note.size, note.root = found[2].decode("latin-1"), int(found[3]), bytes.fromhex(found[4].decode())
+    note.text, note.signatures = None, None
+    return note
+
+
+class Around:
+    """What stands around the ledger, judged after the pass."""
+
+    def __init__(self, report, ledger, torn, policy):
+        self.report, self.ledger, self.torn, self.policy = report, ledger, torn, policy
+        self.anchor = None                                   # largest size that the auditor's own heads or policy confirm
+
+    def contains(self, place, note, supplied):
+        """Whether this ledger has the head; accuses when it shows another one."""
+        ledger, size = self.ledger, note.size
+        signed = ledger.signed.get(size)
+        if signed and signed[0] == note.root:
+            return True
+        if signed or size in ledger.without or size == 0:
+            self.report.find(31, place, "this ledger has no checkpoint of size %d with that root" % size)
+        elif size > ledger.size and self.torn and not supplied:
+            self.report.note(ledger.size, place, "names size %d, the torn tail leaves %d" % (size, ledger.size))
+        elif size > ledger.size and not ledger.unread:
+            self.report.find(30, place, "names size %d, the ledger has %d entries" % (size, ledger.size))
+        return False
+
+    def check_signatures(self, place, note):
+        """The log's own signatures on a published note: all of the identity key and of the keys that signed the group."""
+        ledger = self.ledger
+        owners = ledger.signed[note.size][1] if note.size in ledger.signed else []
+        required = owners + [(ledger.origin, ledger.identity)]
+        others = [(ledger.epoch_name(epoch), key) for epoch, key in ledger.keys.items()]
+        if note.origin != ledger.origin:
+            self.report.find(33, place, "a note of another origin")
+            return False
+        try:
+            for name, key in required + others:
+                if key and not signature_by(note, name, key) and (name, key) in required:
+                    self.report.find(33, place, "the signature of %s is missing" % name)
+                    return False
+        except BadSignature as bad:
+            self.report.find(33, place, str(bad))
+            return False
+        return True
+
+    def published(self, files, path):
+        try:
+            note = parse_note(files.read(path, MAX_NOTE))
+        except Malformed as wrong:
+            self.report.find(34, path, str(wrong))
+            return
+        except OSError as error:
+            self.report.find(40, path, "cannot be read: %s" % error.strerror)
+            return
+        if self.ledger.origin is None:
+            return
+        name = os.path.basename(path)
+        size = 1 if name == "genesis.note" else int(name[:20]) if name[0].isdigit() else note.size
+        if self.check_signatures(path, note):
+            if note.size != size:
+                self.report.find(32, path, "a note of size %d under the name of %d" % (note.size, size))
+            self.contains(path, note, False)
+
+    def supplied(self, head):
+        note, ledger, place = head.note, self.ledger, head.path
+        if ledger.origin is None:
+            self.report.find(30, place, "names size %d, there is no ledger" % note.size)
+            return
+        if note.origin != ledger.origin:
+            self.report.find(33, place, "a head of another ledger")
+            return
+        try:
+            if note.signatures is not None and ledger.identity:
+                if not signature_by(note, ledger.origin, ledger.identity):
+                    self.report.find(33, place, "a head that the identity key did not sign")
+                    return
+                for epoch, key in ledger.keys.items():
+                    signature_by(note, ledger.epoch_name(epoch), key) if key else None
+        except BadSignature as bad:
+            self.report.find(33, place, str(bad))
+            return
+        if self.contains(place, note, True):
+            self.anchor = max(self.anchor or 0, note.size)
+
+
+# ---- verdict (section 9) -------------------------------------------------------------------------------------------------
+
+def verify(path, heads=(), policy=None, max_unanchored=None):
+    """(exit code, report, pass)"""
+    report = Report()
+    files = Directory(path)
+    top = files.list() if os.path.isdir(path) else {}
+    base = "ledger" if "ledger" in top else ""
+    if top.get("ledger", "folder") != "folder":
+        report.find(34, "ledger", "a link or special file")
+        top = {}
+    segments, notes = find_files(files, base, report) if top else ([], [])
+    sizes = {head.note.size for head in heads}
+    for note in notes:
+        try:
+            sizes.add(parse_note(files.read(note, MAX_NOTE)).size)
+        except (Malformed, OSError):
+            pass                                             # said when the note is judged
+    ledger = Pass(report, sizes)
+    torn = read_ledger(files, segments, ledger, report)
+    ledger.finish()
+    ledger.story.finish()
+    if not ledger.size:
+        report.find(40, path, "no entry of a ledger is here")
+    around = Around(report, ledger, torn, policy)
+    for note in notes:
+        around.published(files, note)
+    for head in heads:
+        around.supplied(head)
+    codes = {code for code, _, _ in report.findings}
+    if not codes:
+        if around.anchor is None:
+            codes.add(10)
+        else:
+            if max_unanchored is not None and ledger.size - around.anchor > max_unanchored:
+                codes.add(11)
+            if any(position is None or position >= around.anchor for position, _, _ in report.notes):
+                codes.add(12)
+    ledger.anchor = around.anchor
+    return next((code for code in SEVERITY if code in codes), 0), report, ledger
+
+
+def print_report(path, code, report, ledger):
+    print("evident_verify.py (second verifier, %s)  %s" % (sha256(open(__file__, "rb").read()).hex()[:16], path))
+    if ledger.origin:
+        print("origin        %s" % ledger.origin)
+        print("identity key  %s" % (ledger.identity.hex() if ledger.identity else "not readable"))
+        print("entries       %d in %d groups, epoch %d" % (ledger.size, ledger.groups, ledger.epoch))
+    if ledger.newest:
+        print("newest head   size %d root %s" % (ledger.newest.size, ledger.newest.root.hex()))
+    for number, place, sentence in report.findings:
+        print("%d %s  %s: %s" % (number, WORDS[number], place, sentence))
+    for position, place, sentence in report.notes:
+        before = position is not None and ledger.anchor is not None and position < ledger.anchor
+        print("note%s  %s: %s" % (" (before the anchor)" if before else "", place, sentence))
+    if ledger.anchor is not None:
+        print("anchored up to entry %d; the %d after it rest on the appliance's key alone" % (ledger.anchor - 1, ledger.size - ledger.anchor))
+    print("verdict       %d %s" % (code, WORDS[code]))
+    print("Not proven: events that were never sent to the appliance, the truth of what was sent, the entries after the anchor, clock times.")
+
+
+def main(arguments):
+    path, heads, policy, most = None, [], None, None
+    try:
+        rest = iter(arguments)
+        for argument in rest:
+            if argument in ("--known-head", "--policy", "--max-unanchored"):
+                value = next(rest, None)
+                if value is None:
+                    raise Usage("%s needs a value" % argument)
+                if argument == "--known-head":
+                    heads.append(Head(value))
+                elif argument == "--policy":
+                    policy = value
+                elif DECIMAL.fullmatch(value):
+                    most = int(value)
+                else:
+                    raise Usage("--max-unanchored takes a number of entries, not %s" % value)
+            elif argument.startswith("-") or path is not None:
+                raise Usage(__doc__.strip())
+            else:
+                path = argument
+        if path is None:
+            raise Usage(__doc__.strip())
+        code, report, ledger = verify(path, heads, policy, most)
+    except Usage as wrong:
+        print(wrong, file=sys.stderr)
+        return 64
+    print_report(path, code, report, ledger)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
