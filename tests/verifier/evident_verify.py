@@ -609,39 +609,43 @@ def is_note_prefix(data, origin, tree, signers):
 # ---- notes and keys (section 5) ----------------------------------------------------------------------------------------
 
 SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
-DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
+DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
 
 
 class Note:
-    """A signed checkpoint: text (the signed bytes), origin, size, root, signatures [(key name, key id, signature bytes)]."""
+    """A signed note: text (the signed bytes), signatures [(key name, key id, signature)]; and the checkpoint in it, size 0 when it is none."""
+
+    def __init__(self, text, signatures):
+        self.text, self.signatures = text, signatures
+        self.origin, self.size, self.root = "", 0, b""
+        lines = text.decode("utf-8").split("\n")
+        try:
+            if len(lines) == 4 and lines[0] and DECIMAL.fullmatch(lines[1]) and len(unbase64(lines[2])) == 32:
+                self.origin, self.size, self.root = lines[0], int(lines[1]), unbase64(lines[2])
+        except Malformed:
+            pass                                             # signed or not, it is no checkpoint
 
 
 def parse_note(data):
+    """Text, a blank line, up to 100 signature lines. What the text says is not looked at before its signatures."""
     if len(data) > MAX_NOTE:
         raise Malformed("note longer than 64 KiB")
     try:
-        text = data.decode("utf-8")
+        data.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("note is not UTF-8") from None
-    lines = text.split("\n")                                 # origin, size, root, "", signatures ..., ""
-    if len(lines) < 5 or lines[3] != "" or lines[-1] != "" or len(lines) > 105 or any(c < " " for line in lines for c in line):
-        raise Malformed("note is not three lines, an empty line and at most 100 signature lines")
-    if not DECIMAL.fullmatch(lines[1]) or not lines[0]:
-        raise Malformed("size of the checkpoint is not a decimal number")
-    note = Note()
-    note.text, note.origin, note.size, note.root = "\n".join(lines[:3]).encode() + b"\n", lines[0], int(lines[1]), unbase64(lines[2])
-    if len(note.root) != 32:
-        raise Malformed("root of the checkpoint is not 32 bytes")
-    note.signatures = []
-    for line in lines[4:-1]:
+    blank = data.rfind(b"\n\n")
+    lines = data[blank + 2:].decode("utf-8").split("\n")
+    if blank < 0 or lines.pop() != "" or len(lines) > 100 or re.search(rb"[\0-\t\v-\x1f]", data):
+        raise Malformed("note is not a text, an empty line and at most 100 signature lines")
+    signatures = []
+    for line in lines:
         found = SIGNATURE_LINE.fullmatch(line)
-        if not found:
-            raise Malformed("signature line is not in its form")
-        blob = unbase64(found[2])
+        blob = unbase64(found[2]) if found else b""
         if len(blob) < 5:
-            raise Malformed("signature is too short")
-        note.signatures.append((found[1], blob[:4], blob[4:]))
-    return note
+            raise Malformed("signature line is not in its form")
+        signatures.append((found[1], blob[:4], blob[4:]))
+    return Note(data[:blank + 1], signatures)
 
 
 def key_id(name, key, kind=1):
@@ -724,33 +728,30 @@ class Group:
     def __init__(self, start):
         self.start, self.leaves, self.damaged, self.note, self.place = start, [], False, None, None
 
-    def entries(self):
-        return [leaf[3] for leaf in self.leaves if leaf[3]]
-
     def first(self, kind):
-        return next((e for e in self.entries() if e["type"] == kind), None)
+        return next((leaf[3] for leaf in self.leaves if leaf[3] and leaf[3]["type"] == kind), None)
 
 
 class Pass:
     """
-    Reads every line once. A line that is malformed stands for an unknown number of entries and checkpoint lines: the next good
-    line says where the count goes on. A group is judged when the entry after it is known, because the prev_hash of that entry
-    says which hash the group's last line had.
+    Reads every line once (section 9, "After damage"). A group is judged when the entry after it is known, because the prev_hash of
+    that entry says which hash the group's last line had.
     """
 
     def __init__(self, report, wanted):
         self.report = report
-        self.wanted = sorted(wanted)                         # sizes of published notes and supplied heads
-        self.signed = {}                                     # of those: size -> (root, [(key name, key)]) where it was validly signed
-        self.computed = {}                                   # of those: size -> root of the lines as they stand
-        self.without = set()                                 # of those: sizes inside a confirmed group
+        self.wanted = wanted                                 # sizes of published notes and supplied heads
+        self.signed = {}                                     # of those, where validly signed: size -> (root, (key name, key) that signed)
         self.size, self.last = 0, NO_HASH                    # entries so far; hash of the last, None when it is lost
         self.batch, self.epoch, self.groups = 0, 1, 0
         self.origin = self.identity = self.limits = None
-        self.keys = {}                                       # epoch -> key; None when the entry that brought it is damaged
+        self.keys = {}                                       # epoch -> key; None when what brings it is damaged, which is said there
         self.tree, self.before = Frontier(), None            # tree of the settled groups (None: lost); before: size and root before the last
         self.group, self.closed = Group(0), None             # open group; group that waits for the entry after it
-        self.unread = self.unread_epoch = False              # malformed lines since the last good line; since the last good entry
+        self.unread, self.unread_epoch = 0, False            # malformed lines since the last good line; any since the last good entry
+        self.unreadable = False                              # a segment could not be read: the length is not known
+        self.incomplete = False                              # the last line has no line feed
+        self.segment_missing = False
         self.losses, self.scopes = 0, {}                     # scope -> (next scope_seq, losses when it was seen)
         self.epoch_start, self.epoch_boot = 0, (None, 0)
         self.newest = None                                   # newest validly signed note
@@ -773,32 +774,34 @@ class Pass:
             self.malformed(place, str(wrong))
 
     def malformed(self, place, why):
+        """It stands for up to two lines; the next good line says how many entries and whether a checkpoint line was among them."""
         self.report.find(34, place, why)
-        self.group.damaged = self.unread = self.unread_epoch = True
+        self.group.damaged = self.unread_epoch = True
+        self.unread += 1
         self.losses += 1
 
     def entry(self, place, e, leaf):
+        """A good entry: finds its place, settles the group before, joins the open one."""
         seq, prev = e["seq"], bytes.fromhex(e["integrity"]["prev_hash"][7:])
-        lost = 0
-        if seq == self.size or prev == self.last:
+        chained, lost = prev == self.last, 0
+        if chained or seq == self.size:
             if seq != self.size:
                 self.report.find(32, place, "seq is %d at the place of %d" % (seq, self.size))
         elif seq > self.size:
             lost = seq - self.size
             self.losses += 1
-            if not self.unread:
+            if lost > 2 * self.unread:
                 self.report.find(32, place, "entries %d to %d are missing" % (self.size, seq - 1))
         else:
             self.report.find(32, place, "entry %d is repeated or was moved" % seq)
             return
-        excused = self.unread or lost > 0
         if e["batch"] != self.batch:
-            if not excused or e["batch"] < self.batch:
-                self.report.find(32, place, "batch is %d at the place of %d" % (e["batch"], self.batch))
+            if e["batch"] < self.batch or not (self.unread or lost):
+                self.report.find(32, place, "batch is %d in group %d" % (e["batch"], self.batch))
             if e["batch"] > self.batch and (self.group.leaves or self.group.damaged):
-                self.close(None, None)                       # its checkpoint line is lost
+                self.close(None, place)                      # its checkpoint line is lost
             self.batch = e["batch"]
-        if not self.closed and not self.group.leaves and not lost and prev != self.last and self.last:
+        if not chained and not lost and self.last and not self.closed and not self.group.leaves:
             self.report.find(32, place, "prev_hash is not this_hash of the entry before")
         self.settle(prev if not lost else None)
         self.group.leaves += [[None, None, place, None] for _ in range(min(lost, 2))]    # two of them already lose the tree
@@ -809,18 +812,19 @@ class Pass:
         if self.size == 1 and e["type"] == "ledger.genesis":
             self.identity, self.keys[1] = public_key(e["genesis"]["identity_key"]), public_key(e["genesis"]["epoch_key"])
             self.origin = origin_of(self.identity)
-        if self.origin is None:
-            self.origin, self.epoch = e["log"], e["epoch"]
+        elif self.origin is None:
+            self.origin = e["log"]
         if e["log"] != self.origin:
             self.report.find(32, place, "log is %s in ledger %s" % (e["log"], self.origin))
-        signer = e["epoch"] - 1 if e["type"] == "ledger.epoch" else e["epoch"]
-        if (self.unread_epoch or lost) and signer > self.epoch:
-            self.epoch, self.epoch_start = signer, self.size - 1    # the rotation is in what cannot be read
+        signer = e["epoch"] - (e["type"] == "ledger.epoch")
+        if (self.unread_epoch or lost) and signer != self.epoch:
+            self.epoch, self.epoch_start = signer, self.size - 1    # the rotation is in what is not here
+            if self.unread_epoch or self.segment_missing:
+                self.keys.setdefault(signer, None)
         self.count_scope(place, e)
-        self.last, self.unread, self.unread_epoch = leaf, False, False
-        if len(self.group.leaves) > MAX_GROUP and not self.group.damaged:
+        self.last, self.unread, self.unread_epoch, self.segment_missing = leaf, 0, False, False
+        if len(self.group.leaves) == MAX_GROUP + 1 and not self.group.damaged:
             self.report.find(34, place, "a group of more than %d entries" % MAX_GROUP)
-            self.close(None, None)
         self.story.tell(self.size - 1, place, e, self.before)
 
     def count_scope(self, place, e):
@@ -835,19 +839,25 @@ class Pass:
         if not group.leaves and not group.damaged:
             self.report.find(32, place, "a checkpoint line without entries")
             return
-        if group.damaged and note.size > self.size:          # entries that malformed lines stood for
-            group.leaves += [[None, None, place, None] for _ in range(min(note.size - self.size, 2))]
+        if 0 < note.size - self.size <= 2 * self.unread:     # entries that malformed lines stood for
+            group.leaves += [[None, None, place, None] for _ in range(note.size - self.size)]
             self.size, self.last = note.size, None
         self.close(note, place)
-        self.unread = False
+        self.unread = 0
 
     def close(self, note, place):
         self.settle(None)
-        self.group.note, self.group.place = note, place
-        self.group.end = self.size
+        self.group.note, self.group.place, self.group.end = note, place, self.size
         self.closed, self.group = self.group, Group(self.size)
         self.batch += 1
         self.groups += 1
+
+    def end_segment(self, place):
+        """A group never spans segments."""
+        if self.group.leaves and not self.group.damaged:
+            self.report.find(32, place, "entries without a checkpoint line")
+        if self.group.leaves and not self.unread:
+            self.close(None, place)
 
     # ---- a group, once the entry after it is known
 
@@ -868,28 +878,43 @@ class Pass:
                     "prev_hash is not this_hash of the entry before"))
         intact = matches and all(leaf == own for leaf, (own, _, _, _) in zip(chosen, group.leaves))
         signers, rotation = self.signers(group, intact)
-        signed = self.check_signatures(group, intact, signers, rotation) if note else None
-        if signed and not matches and start and None not in chosen:
-            self.report.find(32, group.place, "the signed root is not the root of the entries")
-            self.tree = None
-        elif signed and note.size != group.end:
-            self.report.find(32, group.place, "the checkpoint is of size %d at size %d" % (note.size, group.end))
-        if signed:
-            self.newest = note
-        if signed and matches:
-            self.judge_epoch(group, chosen)
+        if note and note.size not in (group.end, 0):
+            self.misplaced(group)
+        elif note:
+            signed = self.check_signatures(group, intact, signers)
+            if signed and not note.size:
+                self.report.find(34, group.place, "what was signed is no checkpoint")
+                signed = None
+            if signed and not matches and start and None not in chosen:
+                self.report.find(32, group.place, "the signed root is not the root of the entries")
+                self.tree = None
+            if signed and matches:
+                self.judge_epoch(group, chosen)
+            if signed:
+                self.newest = note
+                self.remember(note, signers[-1])
+        elif rotation and not group.damaged:
+            self.report.find(33, group.leaves[0][2], "a rotation that no checkpoint line signs (K2)")
         if rotation:
             self.epoch += 1
             self.keys[self.epoch] = signers[-1][1]
         self.before = (group.start, start.root() if start else None)
-        for size in self.wanted[bisect.bisect(self.wanted, group.start):bisect.bisect(self.wanted, group.end)]:
-            if size < group.end:
-                if signed and matches:
-                    self.without.add(size)
-            elif signed and note.size == size:
-                self.signed[size] = (note.root, signers)
-            elif self.tree:
-                self.computed[size] = self.tree.root()
+
+    def remember(self, note, signer):
+        if note.size in self.wanted:
+            self.signed.setdefault(note.size, (note.root, signer))
+
+    def misplaced(self, group):
+        """A checkpoint line of another size than stands before it: it or entries were moved, removed or added; an invalid one was changed."""
+        note = group.note
+        for signer, identifier, signature in note.signatures:
+            for name, key in [(self.origin, self.identity)] + [(self.epoch_name(n), key) for n, key in self.keys.items()]:
+                if signer == name and key and not (identifier == key_id(name, key) and ed25519_verify(key, note.text, signature)):
+                    self.report.find(33, group.place, "the signature of %s is invalid" % name)
+                    return
+                if signer == name and key:
+                    self.remember(note, (name, key))
+        self.report.find(32, group.place, "the checkpoint is of size %d at size %d" % (note.size, group.end))
 
     def trace(self, start, leaves, note):
         """(tree after the group, whether its root is the note's, hash of each leaf): own hashes, else those that followers name."""
@@ -912,8 +937,11 @@ class Pass:
     def signers(self, group, intact):
         """[(key name, key or None)] that sign the group's checkpoint, and the rotation in it."""
         rotation, genesis = group.first("ledger.epoch"), group.first("ledger.genesis")
-        if genesis and not intact and group.note and group.note.origin == genesis["log"] != self.origin:
-            self.origin, self.identity = genesis["log"], None    # its identity key was changed, not its origin
+        noted = group.note.origin if group.note else None
+        if group.start == 0 and genesis and not intact and noted == genesis["log"] != self.origin:
+            self.origin, self.identity = noted, None         # its identity key was changed, not its origin
+        elif self.origin is None:                            # entry 0 is malformed
+            self.origin, self.keys[1] = noted, None
         return self.rotation_signers(rotation and rotation["rotation"]), rotation
 
     def rotation_signers(self, rotation):
@@ -923,47 +951,49 @@ class Pass:
             signers.append((self.epoch_name(self.epoch + 1), public_key(rotation["epoch_key"])))
         return signers
 
-    def check_signatures(self, group, intact, signers, rotation):
-        """True: all valid; False: a key violation was found; None: cannot be checked, because what brings the key is damaged."""
-        note = group.note
-        found = note.signatures[:len(signers)]
-        verdict = True
-        if note.origin != self.origin:
+    def check_signatures(self, group, intact, signers):
+        """True: all valid; False: a violation was found; None: cannot be checked, because what brings the key is damaged."""
+        note, found = group.note, [signature[0] for signature in group.note.signatures]
+        if group.damaged and len(found) == 2 and len(signers) == 1:
+            signers = signers + [(found[1], None)]           # a malformed rotation
+        names, verdict = [name for name, _ in signers], True
+        if note.size and note.origin != self.origin:
             self.report.find(33, group.place, "the checkpoint is of another origin")
-            verdict = False
-        elif len(note.signatures) > len(signers) and not group.damaged:
-            self.report.find(34, group.place, "%d signatures where %d belong" % (len(note.signatures), len(signers)))
-        elif len(found) == 2 and [s[0] for s in reversed(found)] == [name for name, _ in signers]:
-            self.report.find(34, group.place, "the signatures are in the wrong order")
-            found.reverse()
+            return False
+        if len(found) > len(names) or len(found) == 2 and found[::-1] == names:
+            self.report.find(34, group.place, "not the signatures of this format in their order")
+            return False
         for i, (name, key) in enumerate(signers):
-            signer, identifier, signature = found[i] if i < len(found) else (None, None, None)
-            brought_here = i == 1 or group.start == 0
-            if signer != name:
-                self.report.find(33, group.place, self.stranger(signer, name))
-                verdict = False
-            elif key is None:
-                verdict = verdict and None
-            elif identifier != key_id(name, key) and brought_here and not intact:
+            if i >= len(found) or found[i] != name:
+                self.report.find(33, group.place, self.stranger(found[i] if i < len(found) else "", name))
+                return False
+            _, identifier, signature = note.signatures[i]
+            if key is None:
+                if self.epoch not in self.keys and name != self.origin:
+                    self.report.find(33, group.place, "no rotation brought the key of %s (K2)" % name)
+                    return False
+                verdict = None
+            elif identifier != key_id(name, key) and (i == 1 or group.start == 0) and not intact:
                 self.report.find(32, group.place, "the entry that brings the key of %s was changed" % name)
-                signers[i], verdict = (name, None), verdict and None
+                self.keys[self.epoch], signers[i], verdict = self.keys[self.epoch] if i else None, (name, None), None
             elif identifier != key_id(name, key) or not ed25519_verify(key, note.text, signature):
                 self.report.find(33, group.place, "the signature of %s is invalid" % name)
-                verdict = False
+                return False
         return verdict
 
     def stranger(self, signer, name):
-        found = re.fullmatch(re.escape(self.origin) + r"/epoch/([0-9]{1,15})", signer or "")
+        found = re.fullmatch(re.escape(self.origin or "") + r"/epoch/([0-9]{1,15})", signer)
         if found and int(found[1]) < self.epoch:
             return "signed by the key of epoch %s, which is closed (K1, K3)" % found[1]
         return "the signature of %s is missing" % name
 
     def judge_epoch(self, group, chosen):
         """K2, K4 and K5 on the entries that the signed root confirms."""
-        confirmed = [(i, place, e) for i, (own, _, place, e) in enumerate(group.leaves) if own == chosen[i] and e]
-        for i, place, e in confirmed:
-            rotation, position = e["type"] == "ledger.epoch", group.start + i
-            if (rotation or e["type"] == "ledger.genesis") and len(group.leaves) > 1 or (e["type"] == "ledger.genesis") != (position == 0):
+        for i, (own, _, place, e) in enumerate(group.leaves):
+            if own != chosen[i] or not e:
+                continue
+            rotation, genesis, position = e["type"] == "ledger.epoch", e["type"] == "ledger.genesis", group.start + i
+            if (rotation or genesis) and len([1 for leaf in group.leaves if leaf[3]]) > 1 or genesis != (position == 0):
                 self.report.find(33, place, "genesis and rotation stand alone in their groups, genesis at 0 (K2)")
             if e["epoch"] != self.epoch + rotation:
                 self.report.find(33, place, "epoch %d in an entry that epoch %d signs (K2, K4)" % (e["epoch"], self.epoch))
@@ -973,14 +1003,14 @@ class Pass:
                 self.epoch_start, self.epoch_boot = position, (None, 0)
             if e["boot"] != self.epoch_boot[0]:
                 self.epoch_boot = (e["boot"], e["mono"])
-            if self.limits and (position - self.epoch_start >= self.limits["epoch_entries"]
-                                or e["mono"] - self.epoch_boot[1] > self.limits["epoch_ms"] + 60000):
+            if self.limits and e["type"] != "ledger.clock" and (
+                    position - self.epoch_start >= self.limits["epoch_entries"]
+                    or e["mono"] - self.epoch_boot[1] > self.limits["epoch_ms"] + 60000):
                 self.report.find(33, place, "the epoch is over its limits and lacks a rotation (K5)")
 
     def finish(self):
         self.settle(None)
-        if self.group.leaves and not self.group.damaged:
-            self.report.find(33, self.group.leaves[0][2], "entries that no checkpoint line signs")
+        self.size += self.unread - self.incomplete
 
     # ---- torn tails (section 7)
 
@@ -995,7 +1025,7 @@ class Pass:
         """(a): entries that continue, and a strict prefix of one more line."""
         *lines, rest = data.split(b"\n")
         size, last, leaves, alone = self.size, self.last, [], False
-        signers, types = self.signers(Group(size), True)[0], self.expected(size, last, False)
+        signers, types = self.rotation_signers(None), self.expected(size, last, False)
         if len(lines) > MAX_GROUP:
             return False
         for line in lines:
@@ -1212,12 +1242,16 @@ def find_files(files, base, report):
         else:
             wanted = None
         if kind != wanted:
-            odd.append((path, "other" if wanted else kind))
+            odd.append((path, "other" if wanted == "file" else kind))
     for path, kind in odd:
         if kind == "other":
             report.find(34, path, "a link or special file, or a folder in the place of a file")
         else:
             report.note(None, path, "a stray file")
+    if segments and HEADS[0] not in top:
+        report.note(None, base, "genesis.note is not there")
+    if segments and not top.keys() & set(HEADS[1:]):
+        report.note(None, base, "the head store (head.a, head.b) is not there")
     good = {path for path, kind in odd}
     return [p for p in segments if p not in good], [p for p in notes if p not in good]
 
@@ -1256,16 +1290,16 @@ def read_ledger(files, segments, ledger, report):
     for i, path in enumerate(segments):
         try:
             number = int(os.path.basename(path)[:20])
-            if number != ledger.size and not (ledger.unread and number > ledger.size):
+            if number != ledger.size and not 0 < number - ledger.size <= 2 * ledger.unread:
                 report.find(32, path, "a segment named %d begins at entry %d" % (number, ledger.size))
-            if ledger.group.leaves:
-                report.find(32, path, "the group before does not end with its segment")
+            ledger.segment_missing = number > ledger.size
             tail = last_group(files, path) if i == len(segments) - 1 else None
             with files.open(path) as file:
                 if tail == 0 and is_torn_from(file, 0, ledger, path, report):
                     return True
                 file.seek(0)
                 for place, offset, line, complete in read_lines(file, path):
+                    ledger.incomplete = not complete
                     if line is None or not complete or not line or len(line) > MAX_LINE:
                         ledger.malformed(place, "a line of more than %d bytes, of none, or without a line feed" % MAX_LINE)
                     else:
@@ -1274,8 +1308,10 @@ def read_ledger(files, segments, ledger, report):
                         if is_torn_from(file, offset, ledger, path, report):
                             return True
                         file.seek(offset)
+            ledger.end_segment(path)
         except OSError as error:
             report.find(40, path, "cannot be read: %s" % error.strerror)
+            ledger.unreadable = True
     return False
 
 
@@ -1299,6 +1335,8 @@ class Head:
                 data = file.read(MAX_NOTE + 1)
             self.path = path
             self.note = parse_text_head(data) if data.startswith(b"evident head v1\n") else parse_note(data)
+            if not self.note.size or self.note.signatures == []:
+                raise Malformed("not a checkpoint with signatures")
         except OSError as error:
             raise Usage("%s cannot be read: %s" % (path, error.strerror)) from None
         except Malformed as wrong:
@@ -1306,12 +1344,11 @@ class Head:
 
 
 def parse_text_head(data):
-    found = re.fullmatch(rb"(evident head v1\n(\S+)\nsize (0|[1-9][0-9]{0,15})\nroot ((?:[0-9a-f]{4} ){15}[0-9a-f]{4})\n)check ([0-9a-f]{8})\n", data)
+    found = re.fullmatch(rb"(evident head v1\n(\S+)\nsize ([1-9][0-9]{0,15})\nroot ((?:[0-9a-f]{4} ){15}[0-9a-f]{4})\n)check ([0-9a-f]{8})\n", data)
     if not found or sha256(found[1]).hex()[:8].encode() != found[5]:
         raise Malformed("mistyped")
-    note = Note()
+    note = Note(b"", None)
     note.origin, note.size, note.root = found[2].decode("latin-1"), int(found[3]), bytes.fromhex(found[4].decode())
-    note.text, note.signatures = None, None
     return note
 
 
@@ -1325,35 +1362,41 @@ class Around:
     def contains(self, place, note, supplied):
         """Whether this ledger has the head; accuses when it shows another one."""
         ledger, size = self.ledger, note.size
-        signed = ledger.signed.get(size)
-        if signed and signed[0] == note.root:
-            return True
-        if signed or size in ledger.without or size == 0:
-            self.report.find(31, place, "this ledger has no checkpoint of size %d with that root" % size)
+        if size in ledger.signed:
+            if ledger.signed[size][0] == note.root:
+                return True
+            self.report.find(31, place, "another root for size %d than this ledger signed" % size)
         elif size > ledger.size and self.torn and not supplied:
             self.report.note(ledger.size, place, "names size %d, the torn tail leaves %d" % (size, ledger.size))
-        elif size > ledger.size and not ledger.unread:
+        elif size > ledger.size and not ledger.unreadable:
             self.report.find(30, place, "names size %d, the ledger has %d entries" % (size, ledger.size))
+        elif not ledger.damaged:
+            self.report.find(31, place, "this ledger has no checkpoint of size %d" % size)
         return False
 
     def check_signatures(self, place, note):
-        """The log's own signatures on a published note: all of the identity key and of the keys that signed the group."""
+        """Identity key and key of the epoch have signed a published note, and no known key invalidly."""
         ledger = self.ledger
-        owners = ledger.signed[note.size][1] if note.size in ledger.signed else []
-        required = owners + [(ledger.origin, ledger.identity)]
-        others = [(ledger.epoch_name(epoch), key) for epoch, key in ledger.keys.items()]
+        required = [ledger.signed[note.size][1]] if note.size in ledger.signed else []
+        required.append((ledger.origin, ledger.identity))
         if note.origin != ledger.origin:
-            self.report.find(33, place, "a note of another origin")
+            self.report.find(33, place, "not a checkpoint of this ledger")
             return False
         try:
-            for name, key in required + others:
-                if key and not signature_by(note, name, key) and (name, key) in required:
+            for name, key in required:
+                if key and not signature_by(note, name, key):
                     self.report.find(33, place, "the signature of %s is missing" % name)
                     return False
+            self.check_known_keys(note)
         except BadSignature as bad:
             self.report.find(33, place, str(bad))
             return False
         return True
+
+    def check_known_keys(self, note):
+        for epoch, key in self.ledger.keys.items():
+            if key:
+                signature_by(note, self.ledger.epoch_name(epoch), key)
 
     def published(self, files, path):
         try:
@@ -1364,21 +1407,19 @@ class Around:
         except OSError as error:
             self.report.find(40, path, "cannot be read: %s" % error.strerror)
             return
-        if self.ledger.origin is None:
-            return
+        if self.ledger.identity is None:
+            return                                           # entry 0 is damaged, which is said; there is no key to check with
         name = os.path.basename(path)
         size = 1 if name == "genesis.note" else int(name[:20]) if name[0].isdigit() else note.size
         if self.check_signatures(path, note):
             if note.size != size:
                 self.report.find(32, path, "a note of size %d under the name of %d" % (note.size, size))
-            self.contains(path, note, False)
+            else:
+                self.contains(path, note, False)
 
     def supplied(self, head):
         note, ledger, place = head.note, self.ledger, head.path
-        if ledger.origin is None:
-            self.report.find(30, place, "names size %d, there is no ledger" % note.size)
-            return
-        if note.origin != ledger.origin:
+        if ledger.origin and note.origin != ledger.origin:
             self.report.find(33, place, "a head of another ledger")
             return
         try:
@@ -1386,8 +1427,7 @@ class Around:
                 if not signature_by(note, ledger.origin, ledger.identity):
                     self.report.find(33, place, "a head that the identity key did not sign")
                     return
-                for epoch, key in ledger.keys.items():
-                    signature_by(note, ledger.epoch_name(epoch), key) if key else None
+                self.check_known_keys(note)
         except BadSignature as bad:
             self.report.find(33, place, str(bad))
             return
@@ -1414,8 +1454,10 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
         except (Malformed, OSError):
             pass                                             # said when the note is judged
     ledger = Pass(report, sizes)
+    ledger.unreadable = any(code == 34 and SEGMENT.fullmatch(os.path.basename(place)) for code, place, _ in report.findings)
     torn = read_ledger(files, segments, ledger, report)
     ledger.finish()
+    ledger.damaged = bool(report.findings)
     ledger.story.finish()
     if not ledger.size:
         report.find(40, path, "no entry of a ledger is here")
@@ -1437,53 +1479,60 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
     return next((code for code in SEVERITY if code in codes), 0), report, ledger
 
 
-def print_report(path, code, report, ledger):
-    print("evident_verify.py (second verifier, %s)  %s" % (sha256(open(__file__, "rb").read()).hex()[:16], path))
+def report_text(path, code, report, ledger):
+    with open(__file__, "rb") as own:
+        lines = ["evident_verify.py (second verifier, sha256 %s)  %s" % (sha256(own.read()).hex()[:16], path)]
     if ledger.origin:
-        print("origin        %s" % ledger.origin)
-        print("identity key  %s" % (ledger.identity.hex() if ledger.identity else "not readable"))
-        print("entries       %d in %d groups, epoch %d" % (ledger.size, ledger.groups, ledger.epoch))
+        lines.append("origin        %s" % ledger.origin)
+        lines.append("identity key  %s" % (ledger.identity.hex() if ledger.identity else "not readable"))
+        lines.append("entries       %d in %d groups, epoch %d" % (ledger.size, ledger.groups, ledger.epoch))
     if ledger.newest:
-        print("newest head   size %d root %s" % (ledger.newest.size, ledger.newest.root.hex()))
-    for number, place, sentence in report.findings:
-        print("%d %s  %s: %s" % (number, WORDS[number], place, sentence))
+        lines.append("newest head   size %d root %s" % (ledger.newest.size, ledger.newest.root.hex()))
+    lines += ["%d %s  %s: %s" % (number, WORDS[number], place, sentence) for number, place, sentence in report.findings]
     for position, place, sentence in report.notes:
         before = position is not None and ledger.anchor is not None and position < ledger.anchor
-        print("note%s  %s: %s" % (" (before the anchor)" if before else "", place, sentence))
+        lines.append("note%s  %s: %s" % (" (before the anchor)" if before else "", place, sentence))
     if ledger.anchor is not None:
-        print("anchored up to entry %d; the %d after it rest on the appliance's key alone" % (ledger.anchor - 1, ledger.size - ledger.anchor))
-    print("verdict       %d %s" % (code, WORDS[code]))
-    print("Not proven: events that were never sent to the appliance, the truth of what was sent, the entries after the anchor, clock times.")
+        lines.append("anchored      up to entry %d; the %d after it rest on the appliance's key alone" % (ledger.anchor - 1, ledger.size - ledger.anchor))
+    lines.append("verdict       %d %s" % (code, WORDS[code]))
+    lines.append("Not proven: events that were never sent to the appliance, the truth of what was sent, entries after the anchor, clock times.")
+    return "\n".join(lines)
+
+
+def run(arguments):
+    """(exit code, report); Usage when the command line or what the auditor supplied cannot be used."""
+    path, heads, policy, most = None, [], None, None
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in ("--known-head", "--policy", "--max-unanchored"):
+            value = next(rest, None)
+            if value is None:
+                raise Usage("%s needs a value" % argument)
+            if argument == "--known-head":
+                heads.append(Head(value))
+            elif argument == "--policy":
+                policy = value
+            elif value.isascii() and value.isdigit():
+                most = int(value)
+            else:
+                raise Usage("--max-unanchored takes a number of entries, not %s" % value)
+        elif argument.startswith("-") or path is not None:
+            raise Usage(__doc__.strip())
+        else:
+            path = argument
+    if path is None:
+        raise Usage(__doc__.strip())
+    code, report, ledger = verify(path, heads, policy, most)
+    return code, report_text(path, code, report, ledger)
 
 
 def main(arguments):
-    path, heads, policy, most = None, [], None, None
     try:
-        rest = iter(arguments)
-        for argument in rest:
-            if argument in ("--known-head", "--policy", "--max-unanchored"):
-                value = next(rest, None)
-                if value is None:
-                    raise Usage("%s needs a value" % argument)
-                if argument == "--known-head":
-                    heads.append(Head(value))
-                elif argument == "--policy":
-                    policy = value
-                elif DECIMAL.fullmatch(value):
-                    most = int(value)
-                else:
-                    raise Usage("--max-unanchored takes a number of entries, not %s" % value)
-            elif argument.startswith("-") or path is not None:
-                raise Usage(__doc__.strip())
-            else:
-                path = argument
-        if path is None:
-            raise Usage(__doc__.strip())
-        code, report, ledger = verify(path, heads, policy, most)
+        code, text = run(arguments)
     except Usage as wrong:
         print(wrong, file=sys.stderr)
         return 64
-    print_report(path, code, report, ledger)
+    print(text)
     return code
 
 

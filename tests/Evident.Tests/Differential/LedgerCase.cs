@@ -1,0 +1,116 @@
+using System.Text;
+
+namespace Evident.Tests.Differential;
+
+/// <summary>Files of a data directory in memory, and what an auditor supplies beside it. Mutations change it; then it is written out and verified.</summary>
+internal sealed class LedgerCase
+{
+    /// <summary>Relative path (<c>ledger/head.a</c>) to content; null: a symbolic link stands there.</summary>
+    public SortedDictionary<string, byte[]?> Files { get; } = new(StringComparer.Ordinal);
+
+    public SortedSet<string> Folders { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Heads that the auditor supplies, as the bytes of a file each.</summary>
+    public List<byte[]> Heads { get; } = [];
+
+    public long? MaxUnanchored { get; set; }
+
+    public LedgerCase Copy()
+    {
+        var copy = new LedgerCase { MaxUnanchored = MaxUnanchored };
+        foreach (var (name, content) in Files)
+        {
+            copy.Files[name] = content;
+        }
+
+        copy.Folders.UnionWith(Folders);
+        copy.Heads.AddRange(Heads);
+        return copy;
+    }
+
+    public static LedgerCase Read(string data, string folder)
+    {
+        var read = new LedgerCase();
+        foreach (string directory in Directory.GetDirectories(Path.Combine(data, folder), "*", SearchOption.AllDirectories).Prepend(Path.Combine(data, folder)))
+        {
+            read.Folders.Add(Path.GetRelativePath(data, directory));
+            foreach (string file in Directory.GetFiles(directory))
+            {
+                read.Files[Path.GetRelativePath(data, file)] = File.ReadAllBytes(file);
+            }
+        }
+
+        return read;
+    }
+
+    /// <summary>Names of the segments in order.</summary>
+    public string[] Segments() => [.. Files.Where(f => f.Key.EndsWith(".jsonl", StringComparison.Ordinal) && f.Value is not null).Select(f => f.Key)];
+
+    public string[] Notes() => [.. Files.Where(f => f.Value is not null && (f.Key.EndsWith(".note", StringComparison.Ordinal)
+        || f.Key.StartsWith("ledger/head.", StringComparison.Ordinal))).Select(f => f.Key)];
+
+    /// <summary>Lines of a segment with their line feeds; the last one may lack it.</summary>
+    public List<string> Lines(string segment)
+    {
+        string text = Encoding.Latin1.GetString(Files[segment]!);
+        var lines = new List<string>();
+        for (int at = 0; at < text.Length;)
+        {
+            int end = text.IndexOf('\n', at);
+            end = end < 0 ? text.Length : end + 1;
+            lines.Add(text[at..end]);
+            at = end;
+        }
+
+        return lines;
+    }
+
+    public void SetLines(string segment, IEnumerable<string> lines) => Files[segment] = Encoding.Latin1.GetBytes(string.Concat(lines));
+
+    public long Bytes => Files.Values.Sum(f => f?.Length ?? 0);
+
+    /// <summary>Writes everything anew under a directory that is emptied first; returns the arguments of a verifier.</summary>
+    public List<string> WriteTo(string directory)
+    {
+        if (Directory.Exists(directory))
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+
+        string data = Path.Combine(directory, "data");
+        Directory.CreateDirectory(data);
+        foreach (string folder in Folders)
+        {
+            Directory.CreateDirectory(Path.Combine(data, folder));
+        }
+
+        foreach (var (name, content) in Files)
+        {
+            string path = Path.Combine(data, name);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            if (content is null)
+            {
+                File.CreateSymbolicLink(path, "/dev/null");
+            }
+            else
+            {
+                File.WriteAllBytes(path, content);
+            }
+        }
+
+        var arguments = new List<string> { data };
+        for (int i = 0; i < Heads.Count; i++)
+        {
+            string path = Path.Combine(directory, $"known{i}.note");
+            File.WriteAllBytes(path, Heads[i]);
+            arguments.AddRange(["--known-head", path]);
+        }
+
+        if (MaxUnanchored is { } most)
+        {
+            arguments.AddRange(["--max-unanchored", most.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        }
+
+        return arguments;
+    }
+}
