@@ -589,7 +589,7 @@ def to_lj1(value):
 
 
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-BESIDE_HOLE = re.compile(b"(?:\0|[ -~]|\xe2\x80\x94)*")
+BESIDE_HOLE = re.compile(b"[\0 -~\xe2\x80\x94]*")
 
 
 def is_note_prefix(data, origin, tree, signers):
@@ -684,11 +684,10 @@ class Directory:
         self.path = path
 
     def list(self, folder=""):
-        """{name: "file", "folder" or "other"} of one folder; {} when it is not there."""
+        """{name: "file", "folder", "link" or "other"} of one folder; {} when it is not there."""
         try:
             with os.scandir(os.path.join(self.path, folder)) as found:
-                return {e.name: "file" if e.is_file(follow_symlinks=False) else "folder" if e.is_dir(follow_symlinks=False)
-                        else "other" for e in found}
+                return {e.name: "link" if e.is_symlink() else "file" if e.is_file() else "folder" if e.is_dir() else "other" for e in found}
         except FileNotFoundError:
             return {}
 
@@ -1058,47 +1057,49 @@ class Pass:
         return types
 
     def is_holed(self, data, offset):
-        """(b): one group whose only defects are runs of NUL at sector borders."""
+        """(b): one group whose only defects are runs of NUL at sector borders, and that may end early at one."""
         holes = [(m.start(), m.end()) for m in re.finditer(rb"\0+", data)]
         if not holes or any(start and (offset + start) % 512 or end < len(data) and (offset + end) % 512 for start, end in holes):
             return False
         if not self.is_cut(data[:holes[0][0]]):
             return False
-        *lines, rest = data.split(b"\n")
-        if rest and b"\0" not in rest:
+        begin = data.rfind(b"\n", 0, holes[0][0]) + 1        # of the line with the first hole: those before it were checked
+        *lines, rest = data[begin:].split(b"\n")
+        if not BESIDE_HOLE.fullmatch(rest) or rest and rest[-1] and (offset + len(data)) % 512:
             return False
         last = None                                          # (seq, hash) of the entry line directly before, when that is whole
-        for i, line in enumerate(lines + [rest]):
-            if b"\0" in line or not line:
+        for i, line in enumerate(lines):
+            if b"\0" in line:
+                last = None
                 if not BESIDE_HOLE.fullmatch(line):
                     return False
-                last = None
                 continue
             try:
                 value = parse_lj1(line)
                 if "checkpoint" in value:
-                    return i == len(lines) - 1 and not rest and self.closes_holed_group(value, last)
+                    return i == len(lines) - 1 and not rest and self.closes_holed_group(value)
                 check_entry(value)
             except Malformed:
                 return False
-            known = self.expected(0, NO_HASH, False).get(value["type"])
             if last and (value["seq"], value["integrity"]["prev_hash"]) != (last[0] + 1, "sha256:" + last[1].hex()):
                 return False
-            if value["seq"] < self.size or (value["batch"], value["log"], value["epoch"]) != (self.batch, self.origin, self.epoch):
+            if value["seq"] < self.size or (value["batch"], value["log"], value["epoch"]) != (self.batch, self.origin, self.epoch) \
+                    or value["type"] in ("ledger.genesis", "ledger.epoch"):
                 return False
             last = (value["seq"], leaf_hash(line))
         return True
 
-    def closes_holed_group(self, value, last):
+    def closes_holed_group(self, value):
+        """One of its group's entries is not readable: only its signature can be checked, or of two (a rotation) the first."""
         if len(value) != 1 or not isinstance(value["checkpoint"], str):
             return False
         note = parse_note(value["checkpoint"].encode())
-        name, key = self.epoch_name(self.epoch), self.keys.get(self.epoch)
-        try:
-            return (note.origin == self.origin and note.size > self.size and (not last or note.size == last[0] + 1)
-                    and key is not None and signature_by(note, name, key))
-        except BadSignature:
-            return False
+        signers = [(self.epoch_name(self.epoch), self.keys.get(self.epoch))]
+        if len(note.signatures) == 2:
+            signers.append((self.origin, self.identity))
+        return note.origin == self.origin and note.size > self.size and any(
+            key and note.signatures[0][:2] == (name, key_id(name, key)) and ed25519_verify(key, note.text, note.signatures[0][2])
+            for name, key in signers)
 
 
 # ---- what an honest ledger says about itself (section 8) -----------------------------------------------------------------
@@ -1147,7 +1148,7 @@ class Story:
 
     def __init__(self, report):
         self.report, self.previous, self.clocked, self.interval = report, None, None, None
-        self.sources, self.seals, self.streams_given_up = {}, {}, False
+        self.sources, self.seals, self.recovered, self.streams_given_up = {}, {}, set(), False
 
     def tell(self, position, place, e, before):
         def note(sentence):
@@ -1165,6 +1166,8 @@ class Story:
                 self.streams_given_up = True
         if kind == "ledger.epoch" and e["rotation"]["reason"] == "key_lost":
             note("the key of the epoch before was lost; the identity key stands in its place")
+        if kind == "ledger.recovery":
+            self.recovered.add(e["recovery"].get("quarantine_file"))
         if kind == "ledger.recovery" and e["recovery"]["quarantined_bytes"]:
             note("recovery put %d bytes of a torn tail into quarantine" % e["recovery"]["quarantined_bytes"])
         if kind == "ledger.incarnation":
@@ -1217,43 +1220,42 @@ class Story:
 # ---- reading a ledger directory (section 1) ------------------------------------------------------------------------------
 
 SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
-NOTES = {"checkpoints": re.compile(r"([0-9]{20})\.note"), "anchors": re.compile(r"([0-9]{20})-[0-9a-f]{8}\.note")}
+INSIDE = {"checkpoints": re.compile(r"([0-9]{20})\.note"), "anchors": re.compile(r"([0-9]{20})-[0-9a-f]{8}\.note"), "quarantine": None}
 HEADS = ("genesis.note", "head.a", "head.b")
+OTHERS = ("incarnation.pending", "incarnation.pending.tmp") + tuple(name + ".tmp" for name in HEADS)
 
 
 def find_files(files, base, report):
-    """(segments in order, paths of notes) of the ledger directory; says what should not be there."""
-    segments, notes, odd = [], [], []
+    """(segments in order, paths of notes, torn tails in quarantine) of the ledger directory; says what should not be there."""
     top = files.list(base)
+    segments, notes = [], []
+    last = max((name for name in top if SEGMENT.fullmatch(name)), default="")
     for name, kind in sorted(top.items()):
         path = os.path.join(base, name)
-        if SEGMENT.fullmatch(name) or name in HEADS:
-            wanted = "file"
-            (notes if name in HEADS else segments).append(path)
-        elif name in NOTES or name == "quarantine":
-            wanted = "folder"
-            for inner, inner_kind in sorted(files.list(path).items() if name in NOTES and kind == "folder" else ()):
-                if NOTES[name].fullmatch(inner) and inner_kind == "file":
-                    notes.append(os.path.join(path, inner))
-                elif not (inner.endswith(".tmp") and NOTES[name].fullmatch(inner[:-4]) and inner_kind == "file"):
-                    odd.append((os.path.join(path, inner), inner_kind))
-        elif name.endswith(".tmp") and (name[:-4] in HEADS or SEGMENT.fullmatch(name[:-4])) and kind == "file":
-            wanted = "file"
-        else:
-            wanted = None
-        if kind != wanted:
-            odd.append((path, "other" if wanted == "file" else kind))
-    for path, kind in odd:
-        if kind == "other":
-            report.find(34, path, "a link or special file, or a folder in the place of a file")
-        else:
+        if kind == "link" or kind != "file" and (SEGMENT.fullmatch(name) or name in HEADS):
+            report.find(34, path, "not a plain file")
+        elif SEGMENT.fullmatch(name):
+            segments.append(path)
+        elif name in HEADS:
+            notes.append(path)
+        elif not (kind == "folder" and name in INSIDE or kind == "file" and (name in OTHERS or last and name == last + ".tmp")):
             report.note(None, path, "a stray file")
+    for folder in ("checkpoints", "anchors"):
+        form = INSIDE[folder]
+        for name, kind in sorted(files.list(os.path.join(base, folder)).items() if top.get(folder) == "folder" else ()):
+            path = os.path.join(base, folder, name)
+            if kind == "link" or kind != "file" and form.fullmatch(name):
+                report.find(34, path, "not a plain file")
+            elif form.fullmatch(name):
+                notes.append(path)
+            elif not (kind == "file" and name.endswith(".tmp") and form.fullmatch(name[:-4])):
+                report.note(None, path, "a stray file")
+    torn = files.list(os.path.join(base, "quarantine")) if top.get("quarantine") == "folder" else {}
     if segments and HEADS[0] not in top:
         report.note(None, base, "genesis.note is not there")
     if segments and not top.keys() & set(HEADS[1:]):
         report.note(None, base, "the head store (head.a, head.b) is not there")
-    good = {path for path, kind in odd}
-    return [p for p in segments if p not in good], [p for p in notes if p not in good]
+    return segments, notes, [name for name, kind in torn.items() if kind == "file" and not name.endswith((".note", ".tmp"))]
 
 
 def read_lines(file, name, start=0):
@@ -1446,7 +1448,7 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
     if top.get("ledger", "folder") != "folder":
         report.find(34, "ledger", "a link or special file")
         top = {}
-    segments, notes = find_files(files, base, report) if top else ([], [])
+    segments, notes, quarantined = find_files(files, base, report) if top else ([], [], [])
     sizes = {head.note.size for head in heads}
     for note in notes:
         try:
@@ -1459,6 +1461,8 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
     ledger.finish()
     ledger.damaged = bool(report.findings)
     ledger.story.finish()
+    for name in sorted(set(quarantined) - ledger.story.recovered):
+        report.note(None, os.path.join(base, "quarantine", name), "no recovery entry names it")
     if not ledger.size:
         report.find(40, path, "no entry of a ledger is here")
     around = Around(report, ledger, torn, policy)
