@@ -68,13 +68,14 @@ class Frontier:
     def __init__(self, size=0, roots=()):
         self.size, self.roots = size, list(roots)
 
-    def append(self, leaf):
-        size = self.size
+    def append(self, subtree, level=0):
+        """A leaf, or the root of a complete subtree of 2^level leaves, of which the size is a multiple."""
+        size = self.size >> level
         while size & 1:
-            leaf = node(self.roots.pop(), leaf)
+            subtree = node(self.roots.pop(), subtree)
             size >>= 1
-        self.roots.append(leaf)
-        self.size += 1
+        self.roots.append(subtree)
+        self.size += 1 << level
 
     def after(self, leaves):
         grown = Frontier(self.size, self.roots)
@@ -675,6 +676,10 @@ def public_key(text):
     return bytes.fromhex(text[len("ed25519:"):])
 
 
+def unhash(text):
+    return bytes.fromhex(text[len("sha256:"):])
+
+
 # ---- files (section 1) -------------------------------------------------------------------------------------------------
 
 class Directory:
@@ -701,6 +706,83 @@ class Directory:
     def read(self, name, limit):
         with self.open(name) as file:
             return file.read(limit + 1)
+
+
+class Archive:
+    """Reads inside a POSIX ustar archive of plain files; bytes that are not of that form are Malformed."""
+
+    def __init__(self, path):
+        self.path, self.files = path, {}                     # name -> (offset, size)
+        with open(path, "rb") as file:
+            end, offset = os.path.getsize(path), 0
+            while True:
+                file.seek(offset)
+                header = file.read(512)
+                if len(header) < 512:
+                    raise Malformed("the archive ends early")
+                if not any(header):
+                    break
+                name, size = self.parse_header(header)
+                if name in self.files or offset + 512 + size > end:
+                    raise Malformed("%s is there twice, or ends early" % name)
+                self.files[name] = (offset + 512, size)
+                offset += 512 + (size + 511) // 512 * 512
+
+    @staticmethod
+    def parse_header(header):
+        prefix, name = header[345:500].rstrip(b"\0"), header[:100].rstrip(b"\0")
+        checksum, size = header[148:156].rstrip(b"\0 "), header[124:136].rstrip(b"\0 ")
+        path = (prefix + b"/" + name if prefix else name).decode("latin-1")
+        if header[257:265] != b"ustar\00000" or header[156:157] not in (b"0", b"\0") or not re.fullmatch(rb"[0-7]+", size) \
+                or not re.fullmatch(rb"[0-7]+", checksum) or int(checksum, 8) != sum(header[:148]) + 8 * 32 + sum(header[156:]) \
+                or not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", path) or ".." in path.split("/"):
+            raise Malformed("not a ustar header of a plain file")
+        return path, int(size, 8)
+
+    def list(self, folder=""):
+        found, start = {}, folder + "/" if folder else ""
+        for name in self.files:
+            if name.startswith(start):
+                head, slash, _ = name[len(start):].partition("/")
+                found[head] = "folder" if slash else "file"
+        return found
+
+    def open(self, name):
+        if name not in self.files:
+            raise FileNotFoundError(2, "not in the archive", name)
+        return io.BufferedReader(Slice(self.path, *self.files[name]), 1 << 16)
+
+    def read(self, name, limit):
+        with self.open(name) as file:
+            return file.read(limit + 1)
+
+
+class Slice(io.RawIOBase):
+    """A part of a file as a file."""
+
+    def __init__(self, path, start, size):
+        self.file, self.start, self.size, self.at = open(path, "rb"), start, size, 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=0):
+        self.at = offset + (0, self.at, self.size)[whence]
+        return self.at
+
+    def readinto(self, buffer):
+        self.file.seek(self.start + self.at)
+        data = self.file.read(max(0, min(len(buffer), self.size - self.at)))
+        buffer[:len(data)] = data
+        self.at += len(data)
+        return len(data)
+
+    def close(self):
+        self.file.close()
+        super().close()
 
 
 # ---- findings ----------------------------------------------------------------------------------------------------------
@@ -751,6 +833,8 @@ class Pass:
         self.unreadable = False                              # a segment could not be read: the length is not known
         self.incomplete = False                              # the last line has no line feed
         self.segment_missing = False
+        self.part = None                                     # of a part of a ledger: what range.json says (evidence 6)
+        self.withheld_entries = 0
         self.losses, self.scopes = 0, {}                     # scope -> (next scope_seq, losses when it was seen)
         self.epoch_start, self.epoch_boot = 0, (None, 0)
         self.newest = None                                   # newest validly signed note
@@ -766,6 +850,10 @@ class Pass:
                 if len(value) != 1 or not isinstance(value["checkpoint"], str):
                     raise Malformed("a checkpoint line holds one note and nothing else")
                 self.checkpoint(place, parse_note(value["checkpoint"].encode()))
+            elif self.part and "withheld" in value:
+                if len(value) != 1 or not fits("hash", value["withheld"]):
+                    raise Malformed("a withheld line holds one hash and nothing else")
+                self.withheld(place, unhash(value["withheld"]))
             else:
                 check_entry(value)
                 self.entry(place, value, leaf_hash(line))
@@ -826,9 +914,18 @@ class Pass:
             self.report.find(34, place, "a group of more than %d entries" % MAX_GROUP)
         self.story.tell(self.size - 1, place, e, self.before)
 
+    def withheld(self, place, leaf):
+        """An entry of a part that stands there as its hash; chain and tree go through it."""
+        if self.closed or self.group.leaves:
+            self.settle(None)
+        self.group.leaves.append([leaf, None, place, None])
+        self.size, self.last, self.unread = self.size + 1, leaf, 0
+        self.withheld_entries += 1
+        self.story.previous = None                           # the entries beside it are not neighbours
+
     def count_scope(self, place, e):
         if "scope" in e:
-            due, losses = self.scopes.get(e["scope"], (0, 0))
+            due, losses = self.scopes.get(e["scope"], (e["scope_seq"] if self.part and self.part["from"] else 0, 0))
             if e["scope_seq"] != due and (losses == self.losses or e["scope_seq"] < due):
                 self.report.find(32, place, "scope_seq is %d at the place of %d" % (e["scope_seq"], due))
             self.scopes[e["scope"]] = (e["scope_seq"] + 1, self.losses)
@@ -1149,6 +1246,7 @@ class Story:
     def __init__(self, report):
         self.report, self.previous, self.clocked, self.interval = report, None, None, None
         self.sources, self.seals, self.recovered, self.streams_given_up = {}, {}, set(), False
+        self.in_part = False                                 # what came before is not there, and entries in between may be withheld
 
     def tell(self, position, place, e, before):
         def note(sentence):
@@ -1156,7 +1254,7 @@ class Story:
         kind = e["type"]
         self.silence(e, note)
         self.clock(e, note)
-        if "src_seq" in e:
+        if "src_seq" in e and not self.in_part:
             stream = (e.get("workspace"), e.get("src"))
             if stream in self.sources:
                 self.sources[stream].count(e["src_seq"], position)
@@ -1178,7 +1276,7 @@ class Story:
                 self.report.find(32, place, "found is not the head of this ledger before the rotation")
         if kind == "ledger.traces":
             seal = e["traces"]
-            due = self.seals.get(seal["partition"], 0)
+            due = self.seals.get(seal["partition"], seal["first"] if self.in_part else 0)
             if seal["first"] != due:
                 note("the seal of %s begins at span %d instead of %d" % (seal["partition"], seal["first"], due))
             self.seals[seal["partition"]] = seal["first"] + seal["spans"]
@@ -1225,7 +1323,7 @@ HEADS = ("genesis.note", "head.a", "head.b")
 OTHERS = ("incarnation.pending", "incarnation.pending.tmp") + tuple(name + ".tmp" for name in HEADS)
 
 
-def find_files(files, base, report):
+def find_files(files, base, report, bundle):
     """(segments in order, paths of notes, torn tails in quarantine) of the ledger directory; says what should not be there."""
     top = files.list(base)
     segments, notes = [], []
@@ -1238,7 +1336,8 @@ def find_files(files, base, report):
             segments.append(path)
         elif name in HEADS:
             notes.append(path)
-        elif not (kind == "folder" and name in INSIDE or kind == "file" and (name in OTHERS or last and name == last + ".tmp")):
+        elif not (kind == "folder" and name in INSIDE or kind == "file" and (name in OTHERS or last and name == last + ".tmp"
+                                                                                  or bundle and name == "range.json")):
             report.note(None, path, "a stray file")
     for folder in ("checkpoints", "anchors"):
         form = INSIDE[folder]
@@ -1251,9 +1350,9 @@ def find_files(files, base, report):
             elif not (kind == "file" and name.endswith(".tmp") and form.fullmatch(name[:-4])):
                 report.note(None, path, "a stray file")
     torn = files.list(os.path.join(base, "quarantine")) if top.get("quarantine") == "folder" else {}
-    if segments and HEADS[0] not in top:
+    if segments and not bundle and HEADS[0] not in top:
         report.note(None, base, "genesis.note is not there")
-    if segments and not top.keys() & set(HEADS[1:]):
+    if segments and not bundle and not top.keys() & set(HEADS[1:]):
         report.note(None, base, "the head store (head.a, head.b) is not there")
     return segments, notes, [name for name, kind in torn.items() if kind == "file" and not name.endswith((".note", ".tmp"))]
 
@@ -1360,6 +1459,7 @@ class Around:
     def __init__(self, report, ledger, torn, policy):
         self.report, self.ledger, self.torn, self.policy = report, ledger, torn, policy
         self.anchor = None                                   # largest size that the auditor's own heads or policy confirm
+        self.cosigned = {}                                   # size -> names of witnesses whose cosignatures this ledger's head of that size has
 
     def contains(self, place, note, supplied):
         """Whether this ledger has the head; accuses when it shows another one."""
@@ -1400,18 +1500,19 @@ class Around:
             if key:
                 signature_by(note, self.ledger.epoch_name(epoch), key)
 
-    def published(self, files, path):
+    def read(self, files, path):
         try:
-            note = parse_note(files.read(path, MAX_NOTE))
+            return parse_note(files.read(path, MAX_NOTE))
         except Malformed as wrong:
             self.report.find(34, path, str(wrong))
-            return
         except OSError as error:
             self.report.find(40, path, "cannot be read: %s" % error.strerror)
+        return None
+
+    def published(self, files, path):
+        note, name = self.read(files, path), os.path.basename(path)
+        if note is None or self.ledger.identity is None:     # entry 0 is damaged, which is said: there is no key to check with
             return
-        if self.ledger.identity is None:
-            return                                           # entry 0 is damaged, which is said; there is no key to check with
-        name = os.path.basename(path)
         size = 1 if name == "genesis.note" else int(name[:20]) if name[0].isdigit() else note.size
         if self.check_signatures(path, note):
             if note.size != size:
@@ -1419,22 +1520,416 @@ class Around:
             else:
                 self.contains(path, note, False)
 
+    def filed(self, files, path):
+        """A note in anchors/ (evidence 4)."""
+        note, name, ledger = self.read(files, path), os.path.basename(path), self.ledger
+        if note is None or ledger.identity is None:
+            return
+        if note.size and note.origin != ledger.origin:
+            self.report.note(None, path, "a confirmation of another ledger")
+        elif self.signed_by_identity(path, note):
+            if note.size != int(name[:20]) or all(identifier.hex() != name[21:29] for _, identifier, _ in note.signatures):
+                self.report.find(32, path, "its name is not its size and the id of a key that signed it")
+            elif self.contains(path, note, False):
+                self.count_cosignatures(path, note)
+
+    def signed_by_identity(self, path, note):
+        try:
+            if note.size and signature_by(note, self.ledger.origin, self.ledger.identity):
+                return True
+            self.report.find(33, path, "not a checkpoint that the identity key signed")
+        except BadSignature as bad:
+            self.report.find(33, path, str(bad))
+        return False
+
+    def count_cosignatures(self, path, note):
+        try:
+            if self.policy and note.signatures:
+                self.cosigned.setdefault(note.size, set()).update(self.policy.cosigners(note))
+            return True
+        except BadSignature as bad:
+            self.report.find(33, path, str(bad))
+            return False
+
     def supplied(self, head):
         note, ledger, place = head.note, self.ledger, head.path
         if ledger.origin and note.origin != ledger.origin:
             self.report.find(33, place, "a head of another ledger")
             return
-        try:
-            if note.signatures is not None and ledger.identity:
-                if not signature_by(note, ledger.origin, ledger.identity):
-                    self.report.find(33, place, "a head that the identity key did not sign")
-                    return
+        if note.signatures is not None and ledger.identity:
+            if not self.signed_by_identity(place, note):
+                return
+            try:
                 self.check_known_keys(note)
-        except BadSignature as bad:
-            self.report.find(33, place, str(bad))
-            return
-        if self.contains(place, note, True):
+            except BadSignature as bad:
+                self.report.find(33, place, str(bad))
+                return
+        if self.contains(place, note, True) and self.count_cosignatures(place, note):
             self.anchor = max(self.anchor or 0, note.size)
+
+    def judge_policy(self):
+        """Whether the policy demands a quorum that no size reaches."""
+        policy, ledger = self.policy, self.ledger
+        if policy and ledger.identity and ledger.identity not in policy.logs:
+            self.report.find(33, "policy", "the identity key of this ledger is not among its logs")
+        if not policy or not policy.quorum:
+            return False
+        reached = [size for size, names in self.cosigned.items() if policy.satisfied(names)]
+        if reached:
+            self.anchor = max(self.anchor or 0, max(reached))
+        return not reached
+
+
+class Policy:
+    """A C2SP tlog-policy (evidence 4): log keys {key}, witnesses {name: (key name, key)}, groups {name: (k, members)}, quorum or None."""
+
+    def __init__(self, path):
+        self.logs, self.witnesses, self.groups, self.quorum = set(), {}, {}, ""
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_NOTE + 1)
+            if len(data) > MAX_NOTE or not data.endswith(b"\n") or re.search(rb"[^\t\n -~\x80-\xff]", data):
+                raise Malformed("not the lines of a policy")
+            for line in data.decode("latin-1").split("\n"):
+                words = re.split("[ \t]+", line.strip(" \t"))
+                if words != [""] and not words[0].startswith("#"):
+                    self.read(words)
+        except OSError as error:
+            raise Usage("%s cannot be read: %s" % (path, error.strerror)) from None
+        except Malformed as wrong:
+            raise Usage("%s is no policy: %s" % (path, wrong)) from None
+        keys = [key for _, key in self.witnesses.values()] + list(self.logs)
+        if not self.logs or self.quorum == "" or len(set(keys)) < len(keys) or max(map(len, (self.logs, self.witnesses, self.groups))) > 128:
+            raise Usage("%s is no policy: it lacks a log or a quorum, repeats a key, or has more than 128 of something" % path)
+
+    def read(self, words):
+        kind, known, members = words[0], {**self.witnesses, **self.groups}, []
+        if kind == "log" and len(words) in (2, 3):
+            _, key = parse_verifier_key(words[1], 1)
+            if key in self.logs:
+                raise Malformed("a log key twice")
+            self.logs.add(key)
+        elif kind == "witness" and len(words) in (3, 4) and words[1] not in known and words[1] != "none":
+            self.witnesses[words[1]] = parse_verifier_key(words[2], 4)
+        elif kind == "group" and len(words) > 3 and words[1] not in known and words[1] != "none":
+            members = words[3:]
+            k = {"all": str(len(members)), "any": "1"}.get(words[2], words[2])
+            if not DECIMAL.fullmatch(k) or int(k) > len(members):
+                raise Malformed("group of %s of %d" % (k, len(members)))
+            used = {name for _, inner in self.groups.values() for name in inner}
+            if len(set(members)) < len(members) or any(name not in known or name in used for name in members):
+                raise Malformed("a member that is not defined above, or twice")
+            self.groups[words[1]] = (int(k), members)
+        elif kind == "quorum" and len(words) == 2 and self.quorum == "" and (words[1] in known or words[1] == "none"):
+            self.quorum = None if words[1] == "none" else words[1]
+        else:
+            raise Malformed(" ".join(words))
+
+    def cosigners(self, note):
+        """Names of the witnesses that validly cosigned; BadSignature when one did so invalidly."""
+        names = set()
+        for name, (signer, key) in self.witnesses.items():
+            for line_name, identifier, blob in note.signatures:
+                if line_name == signer and identifier == key_id(signer, key, 4):
+                    text = b"cosignature/v1\ntime %d\n" % int.from_bytes(blob[:8], "big") + note.text
+                    if len(blob) != 72 or not ed25519_verify(key, text, blob[8:]):
+                        raise BadSignature("the cosignature of %s is invalid" % signer)
+                    names.add(name)
+        return names
+
+    def satisfied(self, names, what=None):
+        what = self.quorum if what is None else what
+        if what in self.witnesses:
+            return what in names
+        k, members = self.groups[what]
+        return sum(self.satisfied(names, member) for member in members) >= k
+
+
+def parse_verifier_key(text, kind):
+    name, _, rest = text.partition("+")
+    identifier, _, encoded = rest.partition("+")
+    key = unbase64(encoded)
+    if len(key) != 33 or key[0] != kind or not name or key_id(name, key[1:], kind).hex() != identifier:
+        raise Malformed("not a verifier key of signature type %d" % kind)
+    return name, key[1:]
+
+
+# ---- bundles (evidence 5 and 6) ------------------------------------------------------------------------------------------
+
+MANIFEST = shape_of("""v!:one origin!:origin export_id!:hex32 created!:time tool!:name head!:{head} from!:count to!:count withheld!:count
+    tenant_id:name files!:list""")
+LISTED = shape_of("name!:path bytes!:count sha256!:hash")
+RANGE = shape_of("v!:one from!:count to!:count size!:ordinal batch!:count epoch!:ordinal prev_hash!:hash left!:list right!:list control!:list")
+CONTROL = shape_of("line!:text path!:list note!:text")
+
+
+def read_object(files, path, shape, lists):
+    """An LJ-1 object and a line feed; lists: {member: form or shape of its elements}."""
+    with files.open(path) as file:
+        data = file.read()
+    if not data.endswith(b"\n"):
+        raise Malformed("no line feed at the end")
+    value = parse_lj1(data[:-1])
+    plain = {member: (required, form) for member, (required, form) in shape.items() if form not in ("list", "text", "path")}
+    wrong = check_members({member: content for member, content in value.items() if member not in shape or member in plain}, plain)
+    for member, (required, form) in shape.items():
+        content = value.get(member)
+        if member in plain or content is None and not required:
+            continue
+        if form == "list":
+            if not isinstance(content, list) or not all(isinstance(lists[member], str) and fits(lists[member], x)
+                                                        or isinstance(lists[member], dict) and fits_rest(x, lists[member]) for x in content):
+                wrong = wrong or "member %s is not in its form" % member
+    if wrong:
+        raise Malformed(wrong)
+    return value
+
+
+def fits_rest(value, shape):
+    """Elements of the lists above: objects whose strings are texts or paths."""
+    if not isinstance(value, dict) or set(value) != set(shape):
+        return False
+    return all(isinstance(value[m], str) if form in ("text", "path") else
+               isinstance(value[m], list) and all(fits("hash", x) for x in value[m]) if form == "list" else fits(form, value[m])
+               for m, (_, form) in shape.items())
+
+
+def inclusion_root(index, size, leaf, path):
+    """RFC 9162 2.1.3.2; None when the path has another length than it must."""
+    last, root = size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return None
+        if index & 1 or index == last:
+            root = node(sibling, root)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            root = node(root, sibling)
+        index, last = index >> 1, last >> 1
+    return root if last == 0 else None
+
+
+class Bundle:
+    """What an export holds beside its ledger directory."""
+
+    def __init__(self, files, report):
+        self.files, self.report = files, report
+        self.head = self.manifest = None
+
+    def find(self, code, place, sentence):
+        self.report.find(code, place, sentence)
+
+    def read(self, path, shape, lists):
+        try:
+            return read_object(self.files, path, shape, lists)
+        except Malformed as wrong:
+            self.find(34, path, str(wrong))
+        except OSError as error:
+            self.find(40, path, "cannot be read: %s" % error.strerror)
+        return None
+
+    def open(self, ledger, has_range):
+        """Reads the head, and what a part says about the rest of the tree, from which the pass then goes on."""
+        try:
+            self.head = parse_note(self.files.read("checkpoint", MAX_NOTE))
+            if not self.head.size:
+                raise Malformed("not a checkpoint")
+        except Malformed as wrong:
+            self.find(34, "checkpoint", str(wrong))
+        except OSError as error:
+            self.find(40, "checkpoint", "cannot be read: %s" % error.strerror)
+        if not has_range or self.head is None:
+            return
+        part = self.read("ledger/range.json", RANGE, {"left": "hash", "right": "hash", "control": CONTROL})
+        if part is None or len(part["left"]) != bin(part["from"]).count("1") or (part["from"] == 0) != (not part["control"]):
+            self.find(34, "ledger/range.json", "not the range of a part") if part else None
+            return
+        ledger.part, ledger.story.in_part = part, part["from"] > 0
+        if part["size"] != self.head.size:
+            self.find(32, "ledger/range.json", "the part is of another size than the checkpoint")
+        for number, control in enumerate(part["control"]):
+            self.take_control(ledger, "ledger/range.json control %d" % number, control, number)
+        if part["from"]:
+            ledger.size, ledger.last, ledger.batch = part["from"], unhash(part["prev_hash"]), part["batch"]
+            ledger.tree = Frontier(part["from"], map(unhash, part["left"]))
+            ledger.group = Group(part["from"])
+            if ledger.epoch != part["epoch"]:
+                self.find(33, "ledger/range.json", "epoch %d is not the one that the control entries open" % part["epoch"])
+
+    def take_control(self, ledger, place, control, number):
+        """Genesis or a rotation before the part: in the tree of the head, and its group signed by the keys that are due."""
+        try:
+            line = control["line"].encode()
+            e = parse_lj1(line)
+            check_entry(e)
+            note = parse_note(control["note"].encode())
+        except Malformed as wrong:
+            self.find(34, place, str(wrong))
+            return
+        if e["type"] != ("ledger.epoch" if number else "ledger.genesis") or e["seq"] >= ledger.part["from"]:
+            self.find(34, place, "not the entry that belongs there")
+            return
+        if inclusion_root(e["seq"], self.head.size, leaf_hash(line), [unhash(h) for h in control["path"]]) != self.head.root:
+            self.find(32, place, "entry %d is not in the tree of the checkpoint" % e["seq"])
+        if not number:
+            ledger.identity, ledger.keys[1] = public_key(e["genesis"]["identity_key"]), public_key(e["genesis"]["epoch_key"])
+            ledger.origin, ledger.limits = origin_of(ledger.identity), e["genesis"]
+        signers = ledger.rotation_signers(e.get("rotation"))
+        group = Group(e["seq"])
+        group.note, group.place = note, place
+        if note.size != e["seq"] + 1 or e["log"] != ledger.origin:
+            self.find(32, place, "note or entry are of another place or ledger")
+        elif ledger.check_signatures(group, True, signers) and e["epoch"] != ledger.epoch + (number > 0):
+            self.find(33, place, "epoch %d after epoch %d (K2)" % (e["epoch"], ledger.epoch))
+        if number:
+            ledger.epoch += 1
+            ledger.keys[ledger.epoch] = signers[-1][1]
+        ledger.epoch_start, ledger.epoch_boot = e["seq"], (e["boot"], e["mono"])
+
+    def check(self, ledger, around):
+        """After the pass: manifest, files, head, tiles."""
+        self.check_manifest(ledger)
+        head, part = self.head, ledger.part
+        if head is None or ledger.identity is None or not around.check_signatures("checkpoint", head):
+            return
+        if part:
+            self.check_part(ledger, part)
+        elif around.contains("checkpoint", head, False):
+            around.count_cosignatures("checkpoint", head)
+            if head.size != ledger.size:
+                self.find(32, "checkpoint", "is of size %d, the ledger has %d entries" % (head.size, ledger.size))
+        if not part and not ledger.damaged and "tile" in self.files.list():
+            Tiles(self.files, self.report).check(self.segments)
+        if self.manifest:
+            manifest = self.manifest
+            if (manifest["origin"], manifest["head"]) != (ledger.origin, {"root": "sha256:" + head.root.hex(), "size": head.size}) \
+                    or (manifest["from"], manifest["to"], manifest["withheld"]) != (part["from"] if part else 0, ledger.size, ledger.withheld_entries):
+                self.find(32, "MANIFEST.json", "does not say what is in the bundle")
+
+    def check_part(self, ledger, part):
+        tree = ledger.tree
+        if ledger.size != part["to"]:
+            self.find(32, "ledger/range.json", "the part ends at %d, not at %d" % (ledger.size, part["to"]))
+        elif tree:
+            tree = tree.after(())
+            for subtree in map(unhash, part["right"]):
+                level = 0
+                while tree.size >> level & 1 == 0 and tree.size + (2 << level) <= part["size"] and tree.size:
+                    level += 1
+                tree.append(subtree, level)
+            if tree.size != part["size"] or tree.root() != self.head.root:
+                self.find(32, "ledger/range.json", "left, part and right have another root than the checkpoint")
+
+    def check_manifest(self, ledger):
+        manifest = self.manifest = self.read("MANIFEST.json", MANIFEST, {"files": LISTED})
+        try:
+            note = parse_note(self.files.read("MANIFEST.note", MAX_NOTE))
+            with self.files.open("MANIFEST.json") as file:
+                digest = sha256(file.read()).hex()
+            if ledger.identity and (note.text != ("evident export manifest v1\n%s\nsha256:%s\n" % (ledger.origin, digest)).encode()
+                                    or not signature_by(note, ledger.origin, ledger.identity)):
+                self.find(33, "MANIFEST.note", "is not signed by the identity key for this manifest")
+        except Malformed as wrong:
+            self.find(34, "MANIFEST.note", str(wrong))
+        except BadSignature as bad:
+            self.find(33, "MANIFEST.note", str(bad))
+        except OSError as error:
+            self.find(40, "MANIFEST.note", "cannot be read: %s" % error.strerror)
+        if manifest is None:
+            return
+        names = [listed["name"] for listed in manifest["files"]]
+        if names != sorted(set(names)):
+            self.find(34, "MANIFEST.json", "the files are not in ascending order")
+        there = dict(self.walk(""))
+        for listed in manifest["files"]:
+            self.check_listed(listed, there.pop(listed["name"], None))
+        for name, kind in there.items():
+            if name not in ("MANIFEST.json", "MANIFEST.note"):
+                if kind in ("link", "other"):
+                    self.find(34, name, "a link or special file")
+                else:
+                    self.report.note(None, name, "is not in the manifest")
+
+    def walk(self, folder):
+        for name, kind in self.files.list(folder).items():
+            path = folder + "/" + name if folder else name
+            if kind == "folder":
+                yield from self.walk(path)
+            else:
+                yield path, kind
+
+    def check_listed(self, listed, kind):
+        if kind != "file":
+            self.find(34 if kind else 40, listed["name"], "is in the manifest but not there as a plain file")
+            return
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self.files.open(listed["name"]) as file:
+                for block in iter(lambda: file.read(1 << 20), b""):
+                    digest.update(block)
+                    size += len(block)
+            if (size, "sha256:" + digest.hexdigest()) != (listed["bytes"], listed["sha256"]):
+                self.find(32, listed["name"], "is not the file that the manifest lists")
+        except OSError as error:
+            self.find(40, listed["name"], "cannot be read: %s" % error.strerror)
+
+
+class Tiles:
+    """C2SP tlog-tiles of height 8: each must hold what the segments hold."""
+
+    def __init__(self, files, report):
+        self.files, self.report = files, report
+        self.levels, self.bundle, self.expected = [[]], [], set()
+        self.counts = [0]
+
+    def check(self, segments):
+        for path in segments:
+            with self.files.open(path) as file:
+                for _, _, line, _ in read_lines(file, path):
+                    if not line.startswith(b'{"checkpoint"'):
+                        self.entry(line)
+        for level, hashes in enumerate(self.levels):
+            if hashes:
+                self.compare("tile/%d/%s.p/%d" % (level, self.number(self.counts[level]), len(hashes)), b"".join(hashes))
+        if self.bundle:
+            self.compare("tile/entries/%s.p/%d" % (self.number(self.counts[0]), len(self.bundle)), b"".join(self.bundle))
+
+    def entry(self, line):
+        self.bundle.append(len(line).to_bytes(2, "big") + line)
+        if len(self.bundle) == 256:
+            self.compare("tile/entries/" + self.number(self.counts[0]), b"".join(self.bundle))
+            self.bundle = []
+        self.add(0, leaf_hash(line))
+
+    def add(self, level, subtree):
+        if level == len(self.levels):
+            self.levels.append([])
+            self.counts.append(0)
+        hashes = self.levels[level]
+        hashes.append(subtree)
+        if len(hashes) == 256:
+            self.compare("tile/%d/%s" % (level, self.number(self.counts[level])), b"".join(hashes))
+            self.counts[level] += 1
+            self.levels[level] = []
+            self.add(level + 1, Frontier().after(hashes).root())
+
+    @staticmethod
+    def number(n):
+        groups = ["%03d" % (n % 1000)]
+        while n >= 1000:
+            n //= 1000
+            groups.insert(0, "x%03d" % (n % 1000))
+        return "/".join(groups)
+
+    def compare(self, path, content):
+        try:
+            if self.files.read(path, len(content)) != content:
+                self.report.find(32, path, "the tile does not hold what the ledger holds")
+        except FileNotFoundError:
+            self.report.find(32, path, "the tile is missing")
+        except OSError as error:
+            self.report.find(40, path, "cannot be read: %s" % error.strerror)
 
 
 # ---- verdict (section 9) -------------------------------------------------------------------------------------------------
@@ -1442,21 +1937,29 @@ class Around:
 def verify(path, heads=(), policy=None, max_unanchored=None):
     """(exit code, report, pass)"""
     report = Report()
-    files = Directory(path)
-    top = files.list() if os.path.isdir(path) else {}
-    base = "ledger" if "ledger" in top else ""
-    if top.get("ledger", "folder") != "folder":
+    try:
+        files = Archive(path) if os.path.isfile(path) else Directory(path)
+        top = files.list()
+    except (Malformed, OSError) as error:
+        report.find(34 if isinstance(error, Malformed) else 40, path, str(error))
+        files, top = Directory(path), {}
+    bundle = Bundle(files, report) if top.keys() & {"MANIFEST.json", "MANIFEST.note"} else None
+    base = "ledger" if "ledger" in top or bundle else ""
+    if top.get("ledger") not in (None, "folder"):
         report.find(34, "ledger", "a link or special file")
         top = {}
-    segments, notes, quarantined = find_files(files, base, report) if top else ([], [], [])
+    segments, notes, quarantined = find_files(files, base, report, bundle) if top else ([], [], [])
     sizes = {head.note.size for head in heads}
-    for note in notes:
+    for note in notes + ["checkpoint"]:
         try:
             sizes.add(parse_note(files.read(note, MAX_NOTE)).size)
         except (Malformed, OSError):
             pass                                             # said when the note is judged
     ledger = Pass(report, sizes)
     ledger.unreadable = any(code == 34 and SEGMENT.fullmatch(os.path.basename(place)) for code, place, _ in report.findings)
+    if bundle:
+        bundle.segments = segments
+        bundle.open(ledger, "range.json" in files.list(base))
     torn = read_ledger(files, segments, ledger, report)
     ledger.finish()
     ledger.damaged = bool(report.findings)
@@ -1467,18 +1970,20 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
         report.find(40, path, "no entry of a ledger is here")
     around = Around(report, ledger, torn, policy)
     for note in notes:
-        around.published(files, note)
+        (around.filed if os.path.basename(os.path.dirname(note)) == "anchors" else around.published)(files, note)
+    if bundle:
+        bundle.check(ledger, around)
     for head in heads:
         around.supplied(head)
+    stale = around.judge_policy()
     codes = {code for code, _, _ in report.findings}
     if not codes:
-        if around.anchor is None:
+        if stale or around.anchor is not None and max_unanchored is not None and ledger.size - around.anchor > max_unanchored:
+            codes.add(11)
+        elif around.anchor is None:
             codes.add(10)
-        else:
-            if max_unanchored is not None and ledger.size - around.anchor > max_unanchored:
-                codes.add(11)
-            if any(position is None or position >= around.anchor for position, _, _ in report.notes):
-                codes.add(12)
+        if around.anchor is not None and any(position is None or position >= around.anchor for position, _, _ in report.notes):
+            codes.add(12)
     ledger.anchor = around.anchor
     return next((code for code in SEVERITY if code in codes), 0), report, ledger
 
@@ -1515,7 +2020,7 @@ def run(arguments):
             if argument == "--known-head":
                 heads.append(Head(value))
             elif argument == "--policy":
-                policy = value
+                policy = Policy(value)
             elif value.isascii() and value.isdigit():
                 most = int(value)
             else:
