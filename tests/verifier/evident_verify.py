@@ -906,8 +906,8 @@ class Pass:
         signer = e["epoch"] - (e["type"] == "ledger.epoch")
         if (self.unread_epoch or lost) and signer != self.epoch:
             self.epoch, self.epoch_start = signer, self.size - 1    # the rotation is in what is not here
-            if self.unread_epoch or self.segment_missing:
-                self.keys.setdefault(signer, None)
+        if self.unread_epoch or lost and self.segment_missing:
+            self.keys.setdefault(signer, None)
         self.count_scope(place, e)
         self.last, self.unread, self.unread_epoch, self.segment_missing = leaf, 0, False, False
         if len(self.group.leaves) == MAX_GROUP + 1 and not self.group.damaged:
@@ -1950,6 +1950,8 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
         top = {}
     segments, notes, quarantined = find_files(files, base, report, bundle) if top else ([], [], [])
     sizes = {head.note.size for head in heads}
+    if not segments:
+        notes = []                                           # a ledger that is not there has nothing beside it
     for note in notes + ["checkpoint"]:
         try:
             sizes.add(parse_note(files.read(note, MAX_NOTE)).size)

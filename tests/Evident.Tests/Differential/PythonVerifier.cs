@@ -9,6 +9,9 @@ namespace Evident.Tests.Differential;
 /// </summary>
 internal sealed class PythonVerifier : IDisposable
 {
+    /// <summary>What worker.py answers when the verifier itself fails: a code that no verdict has.</summary>
+    public const int Defect = 1;
+
     private readonly Process process;
 
     public PythonVerifier() => process = Start("worker.py");
