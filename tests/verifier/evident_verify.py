@@ -389,7 +389,7 @@ INTEGERS = {"count": (0, BIGGEST), "ordinal": (1, BIGGEST), "signed": (-BIGGEST,
 
 
 def shape_of(members):
-    """{member: (required, form)} in ascending order of member. Forms: a name of section 10, a|b words, {object}, form*limit."""
+    """{member: (required, form)} in ascending order of member. Forms: a name of section 10, a|b words, {object}, form*limit, form*."""
     shape = {}
     for member, form in sorted(m.split(":", 1) for m in members.split()):
         required = member.endswith("!")
@@ -423,7 +423,7 @@ def is_day(text):
 def fits_string(form, value):
     if "|" in form:
         return value in form.split("|")
-    return form in STRINGS and STRINGS[form].fullmatch(value) is not None and (form not in ("time", "day") or is_day(value))
+    return form == "text" or form in STRINGS and STRINGS[form].fullmatch(value) is not None and (form not in ("time", "day") or is_day(value))
 
 
 def fits_integer(form, value):
@@ -432,11 +432,11 @@ def fits_integer(form, value):
 
 
 def fits(form, value):
+    inner, star, limit = form.partition("*")
+    if star:
+        return isinstance(value, list) and (not limit or 1 <= len(value) <= int(limit)) and all(fits(inner, v) for v in value)
     if form[0] == "{":
         return isinstance(value, dict) and check_members(value, OBJECT_SHAPES[form[1:-1]]) is None
-    if "*" in form:
-        inner, limit = form.split("*")
-        return isinstance(value, list) and 1 <= len(value) <= int(limit) and all(fits(inner, v) for v in value)
     if isinstance(value, bool):
         return form == "flag"
     return fits_integer(form, value) if isinstance(value, int) else isinstance(value, str) and fits_string(form, value)
@@ -1656,42 +1656,28 @@ def parse_verifier_key(text, kind):
 
 # ---- bundles (evidence 5 and 6) ------------------------------------------------------------------------------------------
 
-MANIFEST = shape_of("""v!:one origin!:origin export_id!:hex32 created!:time tool!:name head!:{head} from!:count to!:count withheld!:count
-    tenant_id:name files!:list""")
-LISTED = shape_of("name!:path bytes!:count sha256!:hash")
-RANGE = shape_of("v!:one from!:count to!:count size!:ordinal batch!:count epoch!:ordinal prev_hash!:hash left!:list right!:list control!:list")
-CONTROL = shape_of("line!:text path!:list note!:text")
+BUNDLE_OBJECTS = shapes("""
+manifest = v!:one origin!:origin export_id!:hex32 created!:time tool!:name head!:{head} from!:count to!:count withheld!:count
+    tenant_id:name files!:{listed}*
+listed = name!:text bytes!:count sha256!:hash
+range = v!:one from!:count to!:count size!:ordinal batch!:count epoch!:ordinal prev_hash!:hash left!:hash* right!:hash*
+    control!:{control}*
+control = line!:text path!:hash* note!:text
+""")
+OBJECT_SHAPES.update((name, shape) for name, shape in BUNDLE_OBJECTS.items())
 
 
-def read_object(files, path, shape, lists):
-    """An LJ-1 object and a line feed; lists: {member: form or shape of its elements}."""
+def read_object(files, path, name):
+    """An LJ-1 object of this shape and a line feed."""
     with files.open(path) as file:
         data = file.read()
     if not data.endswith(b"\n"):
         raise Malformed("no line feed at the end")
     value = parse_lj1(data[:-1])
-    plain = {member: (required, form) for member, (required, form) in shape.items() if form not in ("list", "text", "path")}
-    wrong = check_members({member: content for member, content in value.items() if member not in shape or member in plain}, plain)
-    for member, (required, form) in shape.items():
-        content = value.get(member)
-        if member in plain or content is None and not required:
-            continue
-        if form == "list":
-            if not isinstance(content, list) or not all(isinstance(lists[member], str) and fits(lists[member], x)
-                                                        or isinstance(lists[member], dict) and fits_rest(x, lists[member]) for x in content):
-                wrong = wrong or "member %s is not in its form" % member
+    wrong = check_members(value, OBJECT_SHAPES[name])
     if wrong:
         raise Malformed(wrong)
     return value
-
-
-def fits_rest(value, shape):
-    """Elements of the lists above: objects whose strings are texts or paths."""
-    if not isinstance(value, dict) or set(value) != set(shape):
-        return False
-    return all(isinstance(value[m], str) if form in ("text", "path") else
-               isinstance(value[m], list) and all(fits("hash", x) for x in value[m]) if form == "list" else fits(form, value[m])
-               for m, (_, form) in shape.items())
 
 
 def inclusion_root(index, size, leaf, path):
@@ -1720,9 +1706,9 @@ class Bundle:
     def find(self, code, place, sentence):
         self.report.find(code, place, sentence)
 
-    def read(self, path, shape, lists):
+    def read(self, path, name):
         try:
-            return read_object(self.files, path, shape, lists)
+            return read_object(self.files, path, name)
         except Malformed as wrong:
             self.find(34, path, str(wrong))
         except OSError as error:
@@ -1741,7 +1727,7 @@ class Bundle:
             self.find(40, "checkpoint", "cannot be read: %s" % error.strerror)
         if not has_range or self.head is None:
             return
-        part = self.read("ledger/range.json", RANGE, {"left": "hash", "right": "hash", "control": CONTROL})
+        part = self.read("ledger/range.json", "range")
         if part is None or len(part["left"]) != bin(part["from"]).count("1") or (part["from"] == 0) != (not part["control"]):
             self.find(34, "ledger/range.json", "not the range of a part") if part else None
             return
@@ -1822,7 +1808,7 @@ class Bundle:
                 self.find(32, "ledger/range.json", "left, part and right have another root than the checkpoint")
 
     def check_manifest(self, ledger):
-        manifest = self.manifest = self.read("MANIFEST.json", MANIFEST, {"files": LISTED})
+        manifest = self.manifest = self.read("MANIFEST.json", "manifest")
         try:
             note = parse_note(self.files.read("MANIFEST.note", MAX_NOTE))
             with self.files.open("MANIFEST.json") as file:

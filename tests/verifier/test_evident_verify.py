@@ -208,7 +208,7 @@ class Document(unittest.TestCase):
                 name, _, kind = name.partition(" ")
                 types[name] = {**common, **kinds[kind.strip("()")], **members}
         self.assertEqual(types, ev.TYPE_SHAPES)
-        self.assertEqual(objects, ev.OBJECT_SHAPES)
+        self.assertEqual({**objects, **ev.BUNDLE_OBJECTS}, ev.OBJECT_SHAPES)
 
     @staticmethod
     def form(text):
