@@ -1203,6 +1203,7 @@ class Pass:
 
 OWN_CLOCK = ("ledger.genesis", "ledger.epoch", "ledger.recovery", "ledger.incarnation", "ledger.clock", "ledger.heartbeat")
 RESTARTS = ("unclean_start", "key_lost")
+BEFORE_A_START = ("ledger.clock", "ledger.epoch", "ledger.recovery", "ledger.incarnation")
 
 
 def milliseconds(time):
@@ -1210,7 +1211,7 @@ def milliseconds(time):
 
 
 class Sources:
-    """Numbers that are missing in one stream: {first: (last, position of the entry that showed it)} between smallest and largest."""
+    """Numbers that are missing in one stream: {first: (last, position of the later of the entries beside it)} between smallest and largest."""
 
     LIMIT = 4096
 
@@ -1234,9 +1235,9 @@ class Sources:
             at = bisect.bisect(self.starts, number) - 1
             if at >= 0 and self.gaps[self.starts[at]][0] >= number:
                 first = self.starts.pop(at)
-                last, shown = self.gaps.pop(first)
-                self.gap(first, number - 1, shown)
-                self.gap(number + 1, last, shown)
+                last, _ = self.gaps.pop(first)
+                self.gap(first, number - 1, position)
+                self.gap(number + 1, last, position)
         self.given_up = self.given_up or len(self.gaps) > self.LIMIT
 
 
@@ -1246,6 +1247,7 @@ class Story:
     def __init__(self, report):
         self.report, self.previous, self.clocked, self.interval = report, None, None, None
         self.sources, self.seals, self.recovered, self.streams_given_up = {}, {}, set(), False
+        self.stopping = False                                # a run of the appliance has ended, the next has not begun
         self.in_part = False                                 # what came before is not there, and entries in between may be withheld
 
     def tell(self, position, place, e, before):
@@ -1254,8 +1256,8 @@ class Story:
         kind = e["type"]
         self.silence(e, note)
         self.clock(e, note)
-        if "src_seq" in e and not self.in_part:
-            stream = (e.get("workspace"), e.get("src"))
+        if "src_seq" in e and "src" in e and not self.in_part:
+            stream = (e.get("workspace"), e["src"])
             if stream in self.sources:
                 self.sources[stream].count(e["src_seq"], position)
             elif len(self.sources) < Sources.LIMIT:
@@ -1287,8 +1289,10 @@ class Story:
         starts = heartbeat.get("state") == "started" if kind == "ledger.heartbeat" else kind == "ledger.recovery" or (
             kind == "ledger.epoch" and e["rotation"]["reason"] in RESTARTS)
         stopped = last and last.get("heartbeat", {}).get("state") == "stopping"
-        if stopped and not starts:
+        if self.stopping and not starts and kind not in BEFORE_A_START:
             note("the appliance went on after a heartbeat that said it was stopping")
+        if kind not in BEFORE_A_START:
+            self.stopping = heartbeat.get("state") == "stopping"
         if self.interval and last and last["boot"] == e["boot"] and not starts and not stopped:
             if e["mono"] - last["mono"] > 2 * self.interval + 60000:
                 note("silence: %d ms without an entry" % (e["mono"] - last["mono"]))
