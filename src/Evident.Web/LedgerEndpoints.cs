@@ -21,7 +21,11 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         routes.Map("/api/v1/ledger/proof/{seq}", Api.Read(ProofAsync));
     }
 
-    private Task EntriesAsync(HttpContext context)
+    private Task EntriesAsync(HttpContext context) =>
+        LedgerQuery.Read(context.Request.Query) is { } filter ? FoundAsync(context, filter) : InOrderAsync(context);
+
+    // From a number on, ascending: the plain reading of the ledger, which needs no index.
+    private Task InOrderAsync(HttpContext context)
     {
         long from = Api.Number(context.Request.Query, "from", 0, 0, long.MaxValue);
         int limit = (int)Api.Number(context.Request.Query, "limit", DefaultEntries, 1, MaxEntries);
@@ -31,14 +35,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         var body = new ArrayBufferWriter<byte>(64 * 1024);
         using (var json = new Utf8JsonWriter(body))
         {
-            json.WriteStartObject();
-            json.WriteStartArray("entries"u8);
-            foreach (LedgerLine line in lines)
-            {
-                LedgerJson.Write(json, line);
-            }
-
-            json.WriteEndArray();
+            WriteEntries(json, lines);
             long next = lines.Count == 0 ? size : lines[^1].Seq + 1;
             size = Math.Max(size, next);
             if (next < size)
@@ -55,6 +52,50 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         }
 
         return SendAsync(context, body.WrittenMemory);
+    }
+
+    private Task FoundAsync(HttpContext context, LedgerFilter filter)
+    {
+        LedgerPage page;
+        try
+        {
+            page = store.FindEntries(filter, context.RequestAborted);
+        }
+        catch (LedgerIndexException e)
+        {
+            return ErrorReply.WriteAsync(context, StatusCodes.Status500InternalServerError, "index_mismatch", e.Message);
+        }
+
+        var body = new ArrayBufferWriter<byte>(64 * 1024);
+        using (var json = new Utf8JsonWriter(body))
+        {
+            WriteEntries(json, page.Entries);
+            json.WriteString("next"u8, page.Next);
+            json.WriteNumber("size"u8, page.Size);
+            json.WriteNumber("indexed"u8, page.Indexed);
+            json.WriteNumber("looked_to"u8, page.LookedTo);
+            if (page.Matches is { } matches)
+            {
+                json.WriteNumber("matches"u8, matches);
+                json.WriteBoolean("matches_complete"u8, page.MatchesComplete);
+            }
+
+            json.WriteEndObject();
+        }
+
+        return SendAsync(context, body.WrittenMemory);
+    }
+
+    private static void WriteEntries(Utf8JsonWriter json, IReadOnlyList<LedgerLine> lines)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("entries"u8);
+        foreach (LedgerLine line in lines)
+        {
+            LedgerJson.Write(json, line);
+        }
+
+        json.WriteEndArray();
     }
 
     private Task ProofAsync(HttpContext context)
@@ -83,7 +124,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         return SendAsync(context, body.WrittenMemory);
     }
 
-    private static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> json)
+    internal static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> json)
     {
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = json.Length;
