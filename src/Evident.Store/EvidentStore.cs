@@ -63,7 +63,8 @@ public sealed class EvidentStore : IDisposable
         ids = new SearchedId(vault, DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
         directory = new RunDirectory(readers, ids);
-        ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids);
+        LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
+        ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
         spans = new SpanReader(partitions, options.Tools, log);
         payloads = new PayloadReads(vault, pipeline, queue, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
@@ -265,6 +266,9 @@ public sealed class EvidentStore : IDisposable
         return new TraceView(trace.ToString(), place?.Run ?? trace.ToString(), [.. merged.Select(m => spans.View(m, [.. marks[m.Span.Key()]]))]);
     }
 
+    /// <summary>The appliance's check of its own ledger.</summary>
+    public LedgerCheck LedgerCheck { get; }
+
     public LedgerHeadView LedgerHead() => ledgerReads.Head();
 
     /// <summary>Durable entries from a sequence number on, at most <paramref name="limit"/> (1..1,000).</summary>
@@ -308,6 +312,7 @@ public sealed class EvidentStore : IDisposable
         }
 
         Interlocked.CompareExchange(ref state, (int)ReadyState.Stopping, (int)ReadyState.Ready);
+        LedgerCheck.Dispose();
         scrubber.Dispose();
         queue.Close(null);
         readers.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot

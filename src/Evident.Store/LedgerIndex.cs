@@ -27,7 +27,7 @@ internal sealed class LedgerIndex : IDisposable
     public static readonly string[] Schema = MakeSchema();
 
     private readonly Dictionary<string, long> words = new(StringComparer.Ordinal);
-    private readonly Statement putEntry, putZone, putWord, findWord;
+    private readonly Statement putEntry, putZone, putWord, findWord, findHash;
     private readonly byte[] trace = new byte[16], span = new byte[8];
 
     public LedgerIndex(SqliteConnection connection)
@@ -37,6 +37,7 @@ internal sealed class LedgerIndex : IDisposable
         putZone = new Statement(connection, "INSERT INTO zone (block, least, most) VALUES (?1, ?2, ?2) ON CONFLICT (block) DO UPDATE SET least = min(least, excluded.least), most = max(most, excluded.most)");
         putWord = new Statement(connection, "INSERT INTO word (text) VALUES (?1) ON CONFLICT (text) DO NOTHING");
         findWord = new Statement(connection, "SELECT id FROM word WHERE text = ?1");
+        findHash = new Statement(connection, "SELECT hash FROM entry WHERE seq = ?1");
     }
 
     public void Put(LedgerFacts facts)
@@ -55,8 +56,18 @@ internal sealed class LedgerIndex : IDisposable
         putZone.Bind(1, facts.Seq >> ZoneShift).Bind(2, facts.Recorded).Run();
     }
 
+    /// <summary>Whether the row of the entry was made from this very entry.</summary>
+    public bool Holds(LedgerFacts facts)
+    {
+        findHash.Bind(1, facts.Seq);
+        bool same = findHash.Step() && findHash.Blob(0).SequenceEqual(facts.Hash);
+        findHash.Reset();
+        return same;
+    }
+
     public void Dispose()
     {
+        findHash.Dispose();
         putEntry.Dispose();
         putZone.Dispose();
         putWord.Dispose();

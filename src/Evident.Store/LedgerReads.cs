@@ -5,10 +5,10 @@ using Microsoft.Data.Sqlite;
 namespace Evident.Store;
 
 /// <summary>The ledger as queries see it: durable sizes only, every entry from its segment. Thread safe.</summary>
-internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable, Projections projections, OutcomesReaders readers, SearchedId ids)
+internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable, Projections projections, OutcomesReaders readers, SearchedId ids, int searchRows)
 {
     private const int MaxPage = 1_000;
-    private readonly LedgerSearch search = new(directory, readers, ids);
+    private readonly LedgerSearch search = new(directory, readers, ids, searchRows);
     private Glance glance = new(-1, null, null);
 
     public LedgerHeadView Head()

@@ -37,11 +37,9 @@ public sealed class LedgerIndexException(string message) : Exception(message);
 /// Finds entries by what they say. The index only names them; each one is read from its segment and must say what the index says. One search looks at a bounded
 /// number of rows, whatever the filter, and says how far it came. Thread safe.
 /// </summary>
-internal sealed class LedgerSearch(string ledgerDirectory, OutcomesReaders readers, SearchedId ids)
+/// <param name="maxRows">Rows of the index that one search looks at.</param>
+internal sealed class LedgerSearch(string ledgerDirectory, OutcomesReaders readers, SearchedId ids, int maxRows)
 {
-    /// <summary>Rows of the index that one search looks at: some tenths of a second.</summary>
-    internal const int MaxRows = 100_000;
-
     private const int MaxMatches = 1_000, CountedForChoice = 10_000;
 
     /// <param name="size">Durable entries.</param>
@@ -53,54 +51,43 @@ internal sealed class LedgerSearch(string ledgerDirectory, OutcomesReaders reade
         if (filter.IsEmpty)
         {
             long end = Math.Min(below, size), from = Math.Max(0, end - filter.Limit);
-            var newest = end > from ? Lines(ledgerDirectory, from, (int)(end - from), size) : [];
+            List<LedgerLine> newest = end > from ? [.. LedgerReader.Read(ledgerDirectory, from, (int)(end - from), size)] : [];
             newest.Reverse();
             return new LedgerPage(newest, from > 0 ? WriteCursor(from) : null, size, size, from, filter.Cursor is null ? size : null, true);
         }
 
-        var found = readers.Query(cancellation, connection => new Scan(connection, filter, ids, below).Run());
+        var found = readers.Query(cancellation, connection => new Scan(connection, filter, ids, below).Run(maxRows));
         return new LedgerPage(
             Read(found, size), found.Next >= 0 ? WriteCursor(found.Next) : null, size, found.Indexed, found.LookedTo, filter.Cursor is null ? found.Matches : null, found.Complete);
     }
 
-    // Neighbours are read together; each line must be the one that the row was made from, and say what was asked for.
+    // Each line must be the one that its row was made from, and say what was asked for.
     private List<LedgerLine> Read(Scan found, long size)
     {
-        var lines = new List<LedgerLine>(found.Seqs.Count);
-        var facts = new LedgerFacts();
-        for (int i = 0; i < found.Seqs.Count;)
+        if (found.Seqs.Count > 0 && found.Seqs[0] >= size)
         {
-            int n = 1;
-            while (i + n < found.Seqs.Count && found.Seqs[i + n] == found.Seqs[i] - n)
-            {
-                n++;
-            }
+            throw Disagree(found.Seqs[0], "the ledger has no such entry");
+        }
 
-            if (found.Seqs[i] >= size)
+        found.Seqs.Reverse();
+        found.Hashes.Reverse();
+        var lines = LedgerPicks.Read(ledgerDirectory, found.Seqs, size);
+        var facts = new LedgerFacts();
+        for (int i = 0; i < lines.Count; i++)
+        {
+            if (!facts.Read(lines[i]) || !facts.Hash.AsSpan().SequenceEqual(found.Hashes[i]) || !found.Says(facts))
             {
-                throw Disagree(found.Seqs[i], "the ledger has no such entry");
-            }
-
-            var run = Lines(ledgerDirectory, found.Seqs[i] - n + 1, n, size);
-            for (int k = n - 1; k >= 0; k--, i++)
-            {
-                if (!facts.Read(run[k]) || !facts.Hash.AsSpan().SequenceEqual(found.Hashes[i]) || !found.Says(facts))
-                {
-                    throw Disagree(found.Seqs[i], "the entry says something else than its row");
-                }
-
-                lines.Add(run[k]);
+                throw Disagree(found.Seqs[i], "the entry says something else than its row");
             }
         }
 
+        lines.Reverse();
         return lines;
     }
 
     private static LedgerIndexException Disagree(long seq, string why) => new(string.Create(
         CultureInfo.InvariantCulture,
         $"The index of the ledger names entry {seq}, and {why}. Run 'evident verify DATA --index': it names every row that differs. The index is rebuilt when the appliance starts without outcomes.db."));
-
-    private static List<LedgerLine> Lines(string directory, long from, int count, long size) => [.. LedgerReader.Read(directory, from, count, size)];
 
     private static string WriteCursor(long seq) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"e1:{seq}")));
 
@@ -161,7 +148,7 @@ internal sealed class LedgerSearch(string ledgerDirectory, OutcomesReaders reade
         /// <summary>Where the next page goes on; -1 when there is none.</summary>
         public long Next { get; private set; } = -1;
 
-        public Scan Run()
+        public Scan Run(int maxRows)
         {
             if (low >= high || terms.Any(t => t.Words.Count == 0))
             {
@@ -172,7 +159,7 @@ internal sealed class LedgerSearch(string ledgerDirectory, OutcomesReaders reade
             int looked = 0;
             while (rows.Next())
             {
-                if (looked++ == MaxRows || (Seqs.Count == limit && (counts ? Matches >= MaxMatches : Next >= 0)))
+                if (looked++ == maxRows || (Seqs.Count == limit && (counts ? Matches >= MaxMatches : Next >= 0)))
                 {
                     Complete = false;
                     if (Next < 0)

@@ -40,6 +40,7 @@ internal sealed class Projections : IDisposable
     private readonly Dictionary<(string Workspace, TraceId Trace), Dictionary<SpanId, StoredSpan>> cache = [];
     private readonly LedgerFacts facts = new();
     private int cachedSpans;
+    private bool ledgerChecked;
     private string current = ""; // the partition that is being followed, and its block up to which
     private long lastBlock;
 
@@ -138,12 +139,13 @@ internal sealed class Projections : IDisposable
                 var (groups, ledgerSize) = durable();
                 try
                 {
+                    MustBeOfThisLedger(ledgerSize);
                     Follow();
                     FollowLedger(ledgerSize);
                     Deferred();
                     rebuilt = false;
                 }
-                catch (SqliteException damage) when (!rebuilt)
+                catch (Exception damage) when (!rebuilt && damage is SqliteException or InvalidDataException)
                 {
                     rebuilt = true;
                     log($"'{path}' is damaged and is rebuilt: {damage.Message}", damage);
@@ -487,6 +489,31 @@ internal sealed class Projections : IDisposable
         }
 
         return near;
+    }
+
+    // The file may be newer than the ledger beside it, or from another history: a restored copy. Looked at once, before anything is added.
+    private void MustBeOfThisLedger(long durableSize)
+    {
+        long position = marks.GetValueOrDefault(LedgerIndex.Source).Position;
+        if (ledgerChecked || position == 0)
+        {
+            return;
+        }
+
+        if (position > durableSize)
+        {
+            throw new InvalidDataException($"it has taken up {position} ledger entries, and the ledger has {durableSize}");
+        }
+
+        foreach (var line in LedgerReader.Read(ledgerDirectory, position - 1, 1, durableSize))
+        {
+            if (!facts.Read(line) || !file!.Ledger.Holds(facts))
+            {
+                throw new InvalidDataException($"entry {position - 1} of the ledger is not the one that it has taken up");
+            }
+        }
+
+        ledgerChecked = true;
     }
 
     private void FollowLedger(long durableSize)

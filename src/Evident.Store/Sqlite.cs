@@ -222,6 +222,9 @@ internal sealed class Statement : IDisposable
 
     public long Integer(int column) => raw.sqlite3_column_int64(statement, column);
 
+    /// <summary>How the value is stored: SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB or SQLITE_NULL, whatever the column was declared as.</summary>
+    public int Kind(int column) => raw.sqlite3_column_type(statement, column);
+
     public double Number(int column) => raw.sqlite3_column_double(statement, column);
 
     public string? Text(int column) =>

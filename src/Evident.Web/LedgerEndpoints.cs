@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Evident.Ledger;
 using Evident.Store;
@@ -17,8 +18,27 @@ internal sealed class LedgerEndpoints(EvidentStore store)
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.Map("/api/v1/ledger/head", Api.Read(context => Api.WriteAsync(context, store.LedgerHead(), StoreJson.Default.LedgerHeadView)));
+        routes.Map("/api/v1/ledger/head.svg", Api.Read(PictureAsync));
         routes.Map("/api/v1/ledger/entries", Api.Read(EntriesAsync));
         routes.Map("/api/v1/ledger/proof/{seq}", Api.Read(ProofAsync));
+    }
+
+    // The note's own bytes: what a phone reads from the screen is what `verify --known-head` takes.
+    private Task PictureAsync(HttpContext context)
+    {
+        byte[] note = Encoding.UTF8.GetBytes(store.LedgerHead().Checkpoint);
+        if (note.Length > QrCode.MaxBytes)
+        {
+            return ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "head_too_large", "The published head carries too many cosignatures for one QR code; take the note's text.");
+        }
+
+        if (note.Length == 0)
+        {
+            return ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "head_not_published", "No head has been published yet; the appliance publishes the first one within ledger.publishSeconds.");
+        }
+
+        context.Response.ContentType = "image/svg+xml";
+        return context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(QrCode.ToSvg(note)), context.RequestAborted).AsTask();
     }
 
     private Task EntriesAsync(HttpContext context) =>

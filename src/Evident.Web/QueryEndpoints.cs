@@ -142,7 +142,7 @@ internal static class Api
         return JsonSerializer.SerializeAsync(context.Response.Body, value, type, context.RequestAborted);
     }
 
-    private static Task MethodNotAllowedAsync(HttpContext context, string allowed)
+    public static Task MethodNotAllowedAsync(HttpContext context, string allowed)
     {
         context.Response.Headers.Allow = allowed;
         return ErrorReply.WriteAsync(
