@@ -197,25 +197,6 @@ public sealed class DataLock : IDisposable
         return new DataLock(fd);
     }
 
-    /// <summary>Whether a process holds the lock at this moment. Writes nothing; the lock is touched for an instant only when nobody holds it.</summary>
-    public static bool IsHeld(string path)
-    {
-        int fd;
-        try
-        {
-            fd = Posix.Open(path, Posix.ReadOnly | Posix.NoFollow | Posix.NonBlocking, 0);
-        }
-        catch (PosixException e) when (e.Errno == Posix.NoEntry)
-        {
-            return false; // a copy without the lock file
-        }
-
-        int result = Posix.flock(fd, Posix.LockShared | Posix.LockNonBlocking);
-        bool held = result < 0 && Marshal.GetLastPInvokeError() == Posix.WouldBlock;
-        _ = Posix.close(fd);
-        return held;
-    }
-
     public void Dispose()
     {
         int held = Interlocked.Exchange(ref fd, -1);

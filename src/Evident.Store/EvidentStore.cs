@@ -290,6 +290,9 @@ public sealed class EvidentStore : IDisposable
     /// <summary>Leads from the entry to the newest durable checkpoint; null when there is no such entry.</summary>
     public InclusionProof? LedgerProof(long seq) => ledgerReads.Proof(seq);
 
+    /// <summary>The same to the smallest published size above the entry, as a C2SP tlog-proof (docs/evidence.md, section 2); null when no published size covers it.</summary>
+    public byte[]? LedgerTlogProof(long seq) => ledgerReads.TlogProof(seq);
+
     /// <summary>
     /// Opens one payload. The ledger says so, durably, before the plaintext exists; when it cannot, there is no plaintext. The reason is sealed itself, and
     /// stands in the ledger as reference and commitment.

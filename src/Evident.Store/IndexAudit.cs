@@ -46,9 +46,13 @@ public sealed class IndexAudit
 
         try
         {
-            using var connection = Sqlite.OpenForAudit(path, DataLock.IsHeld(Path.Combine(dataDirectory, "lock")));
+            using (DurableFile.OpenRead(path))
+            {
+                // a link or a pipe is refused before SQLite follows it
+            }
+
+            using var connection = Sqlite.OpenUntouched(path);
             using var interrupt = context.Cancellation.Register(() => raw.sqlite3_interrupt(connection.Handle));
-            Sqlite.Execute(connection, "BEGIN"); // one state of the file for all that follows
             if (SchemaFault(connection) is { } fault)
             {
                 return [fault];
@@ -134,7 +138,7 @@ public sealed class IndexAudit
             while (next < position && findings.Count < MaxFindings)
             {
                 context.Cancellation.ThrowIfCancellationRequested();
-                foreach (var line in LedgerReader.Read(context.Directory, next, Batch, position))
+                foreach (var line in LedgerReader.Read(context.LedgerDirectory, next, Batch, position))
                 {
                     bool known = facts.Read(line);
                     if (row && rows.Integer(0) == next)
@@ -162,9 +166,9 @@ public sealed class IndexAudit
         }
         catch (Exception e) when (e is LedgerStateException or IOException or UnauthorizedAccessException)
         {
-            if (next < context.Size)
+            if (next < context.Entries)
             {
-                findings.Add(new Finding(0, $"the index could not be compared from entry {next} on, because the ledger cannot be read there.", OutcomesFile.Name, FromSeq: next, ToSeq: context.Size - 1));
+                findings.Add(new Finding(0, $"the index could not be compared from entry {next} on, because the ledger cannot be read there.", OutcomesFile.Name, FromSeq: next, ToSeq: context.Entries - 1));
                 row = false;
             }
             else
@@ -184,10 +188,10 @@ public sealed class IndexAudit
         {
             findings.Add(new Finding(0, $"the comparison of the index ended after {MaxFindings} findings; there may be more.", OutcomesFile.Name));
         }
-        else if (next >= position && position < context.Size)
+        else if (next >= position && position < context.Entries)
         {
             findings.Add(new Finding(
-                0, $"the index has not taken up the last {context.Size - position} entries yet: it follows the ledger, and is behind for a moment and after a stop.", OutcomesFile.Name, FromSeq: position, ToSeq: context.Size - 1));
+                0, $"the index has not taken up the last {context.Entries - position} entries yet: it follows the ledger, and is behind for a moment and after a stop.", OutcomesFile.Name, FromSeq: position, ToSeq: context.Entries - 1));
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using Evident.Ledger;
 using Evident.Platform;
 using Microsoft.Data.Sqlite;
@@ -15,10 +16,11 @@ internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable
     {
         var now = durable();
         var seen = Look(now.Head.Size);
-        return new LedgerHeadView(
-            now.Origin, now.Head.Size, Convert.ToBase64String(now.Head.Root), LedgerReader.NewestPublished(directory) ?? "", now.PublishedSize, now.IdentityVkey, now.Epoch)
+        string note = LedgerReader.NewestPublished(directory) ?? "";
+        return new LedgerHeadView(now.Origin, now.Head.Size, Convert.ToBase64String(now.Head.Root), note, now.PublishedSize, now.IdentityVkey, now.Epoch)
         {
-            PublishedTime = now.PublishedUnixMillis is { } published ? Rfc3339.FormatMillis(published) : null,
+            Text = SignedNote.TryParse(Encoding.UTF8.GetBytes(note), out var signed, out _) && Checkpoint.TryParse(signed.Text, out var published) ? HeadText.Encode(published) : null,
+            PublishedTime = now.PublishedUnixMillis is { } millis ? Rfc3339.FormatMillis(millis) : null,
             LastHeartbeat = seen.Heartbeat,
             Anchored = seen.Anchor,
         };
@@ -36,6 +38,15 @@ internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable
     {
         long size = durable().Head.Size;
         return seq < 0 || seq >= size ? null : LedgerReader.Prove(directory, seq, size);
+    }
+
+    /// <summary>The C2SP tlog-proof of an entry, to the smallest published size above it, with the cosignatures filed for that size; null when none covers it.</summary>
+    public byte[]? TlogProof(long seq)
+    {
+        long size = seq < 0 || seq >= durable().Head.Size ? -1 : LedgerReader.PublishedAbove(directory, seq);
+        return size >= 0 && AnchorNotes.WithCosignatures(directory, size) is { } bytes && SignedNote.TryParse(bytes, out var note, out _)
+            ? new TlogProof(seq, LedgerReader.Prove(directory, seq, size).Path, note).Encode()
+            : null;
     }
 
     // What the newest entries of two types say; looked up again only when the index has grown.

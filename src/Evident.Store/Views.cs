@@ -167,6 +167,9 @@ public sealed record LedgerHeadView(string Origin, long Size, string Root, strin
     /// <summary>When this process last published; null before its first time.</summary>
     public string? PublishedTime { get; init; }
 
+    /// <summary>The published head as five lines that can be typed from paper (docs/evidence.md, section 1).</summary>
+    public string? Text { get; init; }
+
     /// <summary>The newest heartbeat entry; null when there is none.</summary>
     public HeartbeatView? LastHeartbeat { get; init; }
 

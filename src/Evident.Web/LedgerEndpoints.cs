@@ -126,13 +126,28 @@ internal sealed class LedgerEndpoints(EvidentStore store)
             throw new BadQueryException("A sequence number is a whole number from 0.");
         }
 
+        string? format = Api.Text(context.Request.Query, "format");
+        if (format is not (null or "json" or "tlog-proof"))
+        {
+            throw new BadQueryException("format is json or tlog-proof.");
+        }
+
+        if (format == "tlog-proof" || (format is null && context.Request.Headers.Accept == "text/plain"))
+        {
+            if (store.LedgerTlogProof(seq) is not { } file)
+            {
+                return NotPublishedAsync(context);
+            }
+
+            context.Response.ContentType = "text/plain; charset=utf-8";
+            context.Response.ContentLength = file.Length;
+            context.Response.Headers.ContentDisposition = string.Create(CultureInfo.InvariantCulture, $"attachment; filename=\"entry-{seq}.tlog-proof\"");
+            return context.Response.Body.WriteAsync(file, context.RequestAborted).AsTask();
+        }
+
         if (store.LedgerProof(seq) is not { } proof)
         {
-            return ErrorReply.WriteAsync(
-                context,
-                StatusCodes.Status404NotFound,
-                "entry_not_published",
-                "No published checkpoint covers an entry with that number yet; see published_size of /api/v1/ledger/head.");
+            return NotPublishedAsync(context);
         }
 
         var body = new ArrayBufferWriter<byte>(4096);
@@ -143,6 +158,12 @@ internal sealed class LedgerEndpoints(EvidentStore store)
 
         return SendAsync(context, body.WrittenMemory);
     }
+
+    private static Task NotPublishedAsync(HttpContext context) => ErrorReply.WriteAsync(
+        context,
+        StatusCodes.Status404NotFound,
+        "entry_not_published",
+        "No published checkpoint covers an entry with that number yet; see published_size of /api/v1/ledger/head.");
 
     internal static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> json)
     {

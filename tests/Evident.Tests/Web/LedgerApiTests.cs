@@ -80,10 +80,35 @@ public sealed class LedgerApiTests : IAsyncLifetime
     [Fact]
     public async Task The_head_is_a_picture_of_the_published_note()
     {
-        string note = (await GetAsync("/api/v1/ledger/head")).GetProperty("checkpoint").GetString()!;
+        JsonElement head = await GetAsync("/api/v1/ledger/head");
+        string note = head.GetProperty("checkpoint").GetString()!;
+        string text = head.GetProperty("text").GetString()!;
+        Assert.True(HeadText.TryParse(Encoding.ASCII.GetBytes(text), out Checkpoint typed, out _));
+        Assert.Equal(note.Split('\n')[1], typed.Size.ToString(System.Globalization.CultureInfo.InvariantCulture));
         using HttpResponseMessage response = await web.Client.GetAsync("/api/v1/ledger/head.svg");
         Assert.Equal("image/svg+xml", response.Content.Headers.ContentType?.MediaType);
         Assert.Equal(QrCode.ToSvg(Encoding.UTF8.GetBytes(note)), await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task A_proof_is_a_file_that_leads_to_a_published_head()
+    {
+        JsonElement genesis = (await GetAsync("/api/v1/ledger/entries?limit=1")).GetProperty("entries")[0];
+        JsonElement head = await GetAsync("/api/v1/ledger/head");
+        NoteKey identity = NoteKey.ParseVerifierKey(head.GetProperty("identity_vkey").GetString()!)!;
+        using HttpResponseMessage response = await web.Client.GetAsync("/api/v1/ledger/proof/0?format=tlog-proof");
+        Assert.Equal("text/plain", response.Content.Headers.ContentType?.MediaType);
+        Assert.Equal("entry-0.tlog-proof", response.Content.Headers.ContentDisposition?.FileName);
+        byte[] file = await response.Content.ReadAsByteArrayAsync();
+        Assert.True(TlogProof.TryParse(file, out TlogProof proof, out _));
+        Assert.True(proof.Proves(Convert.FromHexString(genesis.GetProperty("integrity").GetProperty("this_hash").GetString()!["sha256:".Length..]), identity));
+
+        using var plain = new HttpRequestMessage(HttpMethod.Get, "/api/v1/ledger/proof/0");
+        plain.Headers.Accept.ParseAdd("text/plain");
+        Assert.Equal(file, await (await web.Client.SendAsync(plain)).Content.ReadAsByteArrayAsync());
+        Assert.Equal(0, (await GetAsync("/api/v1/ledger/proof/0")).GetProperty("seq").GetInt32());
+        Assert.Equal(400, (int)(await web.Client.GetAsync("/api/v1/ledger/proof/0?format=pdf")).StatusCode);
+        Assert.Equal(404, (int)(await web.Client.GetAsync("/api/v1/ledger/proof/9999?format=tlog-proof")).StatusCode);
     }
 
     [Fact]
