@@ -94,4 +94,7 @@ internal static partial class Posix
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int flock(int fd, int operation);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int setpriority(int which, int who, int niceness);
 }

@@ -14,7 +14,6 @@ public sealed class EvidentStore : IDisposable
 {
     private const int ApprovalDays = 32; // partitions whose approvals are taken back at the start
     private const int SettledApprovals = 2_048; // executed ones and lone calls taken back from each of the two newest
-    private const int MaxLedgerPage = 1_000;
     private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
 
     private readonly StoreOptions options;
@@ -26,7 +25,9 @@ public sealed class EvidentStore : IDisposable
     private readonly IngestPipeline pipeline;
     private readonly BatchWriter writer;
     private readonly Projections projections;
+    private readonly OutcomesReaders readers;
     private readonly RunDirectory directory;
+    private readonly LedgerReads ledgerReads;
     private readonly SearchedId ids;
     private readonly SpanReader spans;
     private readonly PayloadReads payloads;
@@ -60,7 +61,10 @@ public sealed class EvidentStore : IDisposable
         writer.Recover();
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
-        directory = new RunDirectory(Path.Combine(options.DataDirectory, "outcomes.db"), projections, ids);
+        readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
+        directory = new RunDirectory(readers, ids);
+        LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
+        ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
         spans = new SpanReader(partitions, options.Tools, log);
         payloads = new PayloadReads(vault, pipeline, queue, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
@@ -262,29 +266,32 @@ public sealed class EvidentStore : IDisposable
         return new TraceView(trace.ToString(), place?.Run ?? trace.ToString(), [.. merged.Select(m => spans.View(m, [.. marks[m.Span.Key()]]))]);
     }
 
-    public LedgerHeadView LedgerHead()
-    {
-        var now = writer.Ledger;
-        return new LedgerHeadView(
-            now.Origin, now.Head.Size, Convert.ToBase64String(now.Head.Root), LedgerReader.NewestPublished(ledgerDirectory) ?? "", now.PublishedSize, now.IdentityVkey, now.Epoch)
-        {
-            PublishedTime = now.PublishedUnixMillis is { } published ? Rfc3339.FormatMillis(published) : null,
-        };
-    }
+    /// <summary>The appliance's check of its own ledger.</summary>
+    public LedgerCheck LedgerCheck { get; }
+
+    public LedgerHeadView LedgerHead() => ledgerReads.Head();
 
     /// <summary>Durable entries from a sequence number on, at most <paramref name="limit"/> (1..1,000).</summary>
-    public IReadOnlyList<LedgerLine> LedgerEntries(long from, int limit)
+    public IReadOnlyList<LedgerLine> LedgerEntries(long from, int limit) => ledgerReads.Entries(from, limit);
+
+    /// <summary>Newest first. What was durable before the call is looked at, unless the index lags by more than the query wait.</summary>
+    /// <exception cref="StoreException">The cursor is none of ours.</exception>
+    /// <exception cref="LedgerIndexException">The index does not agree with the ledger.</exception>
+    public LedgerPage FindEntries(LedgerFilter filter, CancellationToken cancellation)
     {
-        long size = writer.Ledger.Head.Size;
-        return from < 0 || from >= size ? [] : [.. LedgerReader.Read(ledgerDirectory, from, Math.Clamp(limit, 1, MaxLedgerPage), size)];
+        if (!filter.IsEmpty)
+        {
+            projections.CatchUp(options.QueryWaitMillis, cancellation);
+        }
+
+        return ledgerReads.Find(filter, cancellation);
     }
 
     /// <summary>Leads from the entry to the newest durable checkpoint; null when there is no such entry.</summary>
-    public InclusionProof? LedgerProof(long seq)
-    {
-        long size = writer.Ledger.Head.Size;
-        return seq < 0 || seq >= size ? null : LedgerReader.Prove(ledgerDirectory, seq, size);
-    }
+    public InclusionProof? LedgerProof(long seq) => ledgerReads.Proof(seq);
+
+    /// <summary>The same to the smallest published size above the entry, as a C2SP tlog-proof (docs/evidence.md, section 2); null when no published size covers it.</summary>
+    public byte[]? LedgerTlogProof(long seq) => ledgerReads.TlogProof(seq);
 
     /// <summary>
     /// Opens one payload. The ledger says so, durably, before the plaintext exists; when it cannot, there is no plaintext. The reason is sealed itself, and
@@ -308,9 +315,10 @@ public sealed class EvidentStore : IDisposable
         }
 
         Interlocked.CompareExchange(ref state, (int)ReadyState.Stopping, (int)ReadyState.Ready);
+        LedgerCheck.Dispose();
         scrubber.Dispose();
         queue.Close(null);
-        directory.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot
+        readers.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot
         projections.Dispose();
         partitions.Dispose();
         writing.Join();

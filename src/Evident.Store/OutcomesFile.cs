@@ -4,13 +4,15 @@ using Microsoft.Data.Sqlite;
 namespace Evident.Store;
 
 /// <summary>
-/// The writing side of <c>outcomes.db</c>: the run directory, which trace is in which run, and which ledger entries are about which span. Everything in
-/// it follows from the partitions and the ledger. Owned by the projection thread.
+/// The writing side of <c>outcomes.db</c>: the run directory, which trace is in which run, and the index of the ledger. Everything in it follows from the
+/// partitions and the ledger. Owned by the projection thread.
 /// </summary>
 internal sealed class OutcomesFile : IDisposable
 {
+    public const string Name = "outcomes.db";
+
     /// <summary>Any other version is thrown away and rebuilt.</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
 
     private const string Schema = """
         CREATE TABLE watermark (source TEXT PRIMARY KEY, position INTEGER NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;
@@ -27,13 +29,11 @@ internal sealed class OutcomesFile : IDisposable
         CREATE INDEX run_start ON run (workspace, start, run_id);
         CREATE INDEX run_session ON run (workspace, session, start) WHERE session IS NOT NULL;
         CREATE TABLE run_tool (run INTEGER NOT NULL, tool TEXT NOT NULL, PRIMARY KEY (run, tool)) WITHOUT ROWID;
-        CREATE TABLE entry (trace_id BLOB NOT NULL, span_id BLOB NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL, hash TEXT NOT NULL,
-            PRIMARY KEY (trace_id, span_id, seq)) WITHOUT ROWID;
         """;
 
     private readonly SqliteConnection connection;
     private readonly List<Statement> statements = [];
-    private readonly Statement begin, commit, mark, putTrace, putRunOf, dropLinks, putLink, findTrace, byRun, byRunId, bySession, bySessionBefore, byTarget, dropRun, dropTools, putRun, putTool, putEntry, findRun, countRun;
+    private readonly Statement begin, commit, mark, putTrace, putRunOf, dropLinks, putLink, findTrace, byRun, byRunId, bySession, bySessionBefore, byTarget, dropRun, dropTools, putRun, putTool, findRun, countRun;
 
     private OutcomesFile(SqliteConnection connection)
     {
@@ -66,7 +66,7 @@ internal sealed class OutcomesFile : IDisposable
                 tenant = excluded.tenant, environment = excluded.environment, body = excluded.body, text = excluded.text
             """);
         putTool = Prepare("INSERT OR IGNORE INTO run_tool (run, tool) VALUES (?1, ?2)");
-        putEntry = Prepare("INSERT OR REPLACE INTO entry (trace_id, span_id, seq, type, hash) VALUES (?1, ?2, ?3, ?4, ?5)");
+        Ledger = new LedgerIndex(connection);
     }
 
     private const string TraceColumns = "trace_id, run, run_id, session, workflow, start, finish, has_root, waiting, spans, first_day, links";
@@ -88,7 +88,7 @@ internal sealed class OutcomesFile : IDisposable
                 long version = (long)Sqlite.Scalar(connection, "PRAGMA user_version")!;
                 if (version == 0)
                 {
-                    Sqlite.Execute(connection, $"BEGIN IMMEDIATE; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT;");
+                    Sqlite.Execute(connection, $"BEGIN IMMEDIATE; {Schema} {string.Join("; ", LedgerIndex.Schema)}; PRAGMA user_version = {SchemaVersion}; COMMIT;");
                 }
                 else if (version != SchemaVersion)
                 {
@@ -110,6 +110,8 @@ internal sealed class OutcomesFile : IDisposable
             }
         }
     }
+
+    public LedgerIndex Ledger { get; }
 
     public static void Delete(string path)
     {
@@ -246,9 +248,6 @@ internal sealed class OutcomesFile : IDisposable
         }
     }
 
-    public void PutEntry(ReadOnlySpan<byte> trace, ReadOnlySpan<byte> span, long seq, string type, string hash) =>
-        putEntry.Bind(1, trace).Bind(2, span).Bind(3, seq).Bind(4, type).Bind(5, hash).Run();
-
     public void Dispose()
     {
         foreach (var statement in statements)
@@ -256,6 +255,7 @@ internal sealed class OutcomesFile : IDisposable
             statement.Dispose();
         }
 
+        Ledger.Dispose();
         connection.Dispose();
     }
 

@@ -11,7 +11,6 @@ namespace Evident.Store;
 /// </summary>
 internal sealed class Projections : IDisposable
 {
-    private const string LedgerSource = "ledger";
     private const int BlocksPerRound = 32;
     private const int RestMillis = 50;
     private const int EntriesPerRound = 4_096;
@@ -32,14 +31,16 @@ internal sealed class Projections : IDisposable
     private long projected = -1;
     private Exception? failure;
     private int generation;
+    private long ledgerPosition;
 
     // Owned by the projection thread.
     private OutcomesFile? file;
     private Dictionary<string, (long Position, bool Done)> marks = [];
     private readonly Dictionary<(string Workspace, TraceId Trace), long> deferred = [];
     private readonly Dictionary<(string Workspace, TraceId Trace), Dictionary<SpanId, StoredSpan>> cache = [];
-    private readonly Lj1Parser parser = new();
+    private readonly LedgerFacts facts = new();
     private int cachedSpans;
+    private bool ledgerChecked;
     private string current = ""; // the partition that is being followed, and its block up to which
     private long lastBlock;
 
@@ -50,7 +51,7 @@ internal sealed class Projections : IDisposable
         this.partitions = partitions;
         this.durable = durable;
         this.log = log;
-        path = Path.Combine(options.DataDirectory, "outcomes.db");
+        path = Path.Combine(options.DataDirectory, OutcomesFile.Name);
         ledgerDirectory = Path.Combine(options.DataDirectory, "ledger");
         file = OutcomesFile.Open(path, log);
         thread = new Thread(Run) { Name = "evident-projections", IsBackground = true };
@@ -58,6 +59,9 @@ internal sealed class Projections : IDisposable
 
     /// <summary>Changes when the file was replaced and connections to it are stale.</summary>
     public int Generation => Volatile.Read(ref generation);
+
+    /// <summary>Ledger entries that are in the file.</summary>
+    public long LedgerPosition => Volatile.Read(ref ledgerPosition);
 
     public void Start() => thread.Start();
 
@@ -135,12 +139,13 @@ internal sealed class Projections : IDisposable
                 var (groups, ledgerSize) = durable();
                 try
                 {
+                    MustBeOfThisLedger(ledgerSize);
                     Follow();
                     FollowLedger(ledgerSize);
                     Deferred();
                     rebuilt = false;
                 }
-                catch (SqliteException damage) when (!rebuilt)
+                catch (Exception damage) when (!rebuilt && damage is SqliteException or InvalidDataException)
                 {
                     rebuilt = true;
                     log($"'{path}' is damaged and is rebuilt: {damage.Message}", damage);
@@ -200,6 +205,7 @@ internal sealed class Projections : IDisposable
     private void Load()
     {
         marks = file!.Watermarks();
+        Volatile.Write(ref ledgerPosition, marks.GetValueOrDefault(LedgerIndex.Source).Position);
         cache.Clear();
         cachedSpans = 0;
         deferred.Clear();
@@ -485,9 +491,34 @@ internal sealed class Projections : IDisposable
         return near;
     }
 
+    // The file may be newer than the ledger beside it, or from another history: a restored copy. Looked at once, before anything is added.
+    private void MustBeOfThisLedger(long durableSize)
+    {
+        long position = marks.GetValueOrDefault(LedgerIndex.Source).Position;
+        if (ledgerChecked || position == 0)
+        {
+            return;
+        }
+
+        if (position > durableSize)
+        {
+            throw new InvalidDataException($"it has taken up {position} ledger entries, and the ledger has {durableSize}");
+        }
+
+        foreach (var line in LedgerReader.Read(ledgerDirectory, position - 1, 1, durableSize))
+        {
+            if (!facts.Read(line) || !file!.Ledger.Holds(facts))
+            {
+                throw new InvalidDataException($"entry {position - 1} of the ledger is not the one that it has taken up");
+            }
+        }
+
+        ledgerChecked = true;
+    }
+
     private void FollowLedger(long durableSize)
     {
-        long position = marks.GetValueOrDefault(LedgerSource).Position;
+        long position = marks.GetValueOrDefault(LedgerIndex.Source).Position;
         while (position < durableSize && !Stopping)
         {
             file!.Begin();
@@ -498,9 +529,10 @@ internal sealed class Projections : IDisposable
                 position = line.Seq + 1;
             }
 
-            file.Mark(LedgerSource, position, done: false);
+            file.Mark(LedgerIndex.Source, position, done: false);
             file.Commit();
-            marks[LedgerSource] = (position, false);
+            marks[LedgerIndex.Source] = (position, false);
+            Volatile.Write(ref ledgerPosition, position);
             if (position == before)
             {
                 throw new StoreException($"the ledger is durable up to {durableSize} entries and gives none after {position}.");
@@ -510,20 +542,12 @@ internal sealed class Projections : IDisposable
 
     private void Index(LedgerLine line)
     {
-        var json = line.Json.Span;
-        if (parser.Parse(json) != Lj1Error.None)
+        if (!facts.Read(line))
         {
-            throw new StoreException($"ledger entry {line.Seq} is not LJ-1: run 'evident verify'.");
+            throw new StoreException($"ledger entry {line.Seq} is no entry of version 1: run 'evident verify'.");
         }
 
-        var trace = parser.Text(json, "trace_id"u8);
-        var span = parser.Text(json, "span_id"u8);
-        if (trace.Length == 32 && span.Length == 16)
-        {
-            file!.PutEntry(
-                Convert.FromHexString(System.Text.Encoding.ASCII.GetString(trace)), Convert.FromHexString(System.Text.Encoding.ASCII.GetString(span)), line.Seq,
-                System.Text.Encoding.ASCII.GetString(parser.Text(json, "type"u8)), line.ThisHash);
-        }
+        file!.Ledger.Put(facts);
     }
 
     private void Forget((string, TraceId) key)

@@ -3,20 +3,17 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Evident.Ingest;
-using Microsoft.Data.Sqlite;
-using SQLitePCL;
+using Evident.Ledger;
 
 namespace Evident.Store;
 
 /// <summary>Where a trace is: the run it belongs to and the first partition that holds a span of it.</summary>
 internal sealed record TracePlace(TraceId Trace, string FirstDay);
 
-/// <summary>The reading side of <c>outcomes.db</c>. Thread safe.</summary>
-internal sealed class RunDirectory(string path, Projections projections, SearchedId ids) : IDisposable
+/// <summary>The runs of <c>outcomes.db</c>, and which ledger entries are about which span. Thread safe.</summary>
+internal sealed class RunDirectory(OutcomesReaders readers, SearchedId ids)
 {
     private const int DefaultLimit = 50, MaxLimit = 500;
-    private const int KeptConnections = 4;
-    private readonly Stack<(SqliteConnection Connection, int Generation)> idle = new();
 
     /// <exception cref="StoreException">The cursor is none of ours.</exception>
     public RunPage Find(RunFilter filter, CancellationToken cancellation)
@@ -64,7 +61,7 @@ internal sealed class RunDirectory(string path, Projections projections, Searche
             values["$id"] = id;
         }
 
-        return Query(cancellation, connection =>
+        return readers.Query(cancellation, connection =>
         {
             using var command = connection.CreateCommand();
             command.CommandText = $"SELECT start, run_id, body FROM run WHERE {where} ORDER BY start DESC, run_id DESC LIMIT {(limit + 1).ToString(CultureInfo.InvariantCulture)}";
@@ -94,7 +91,7 @@ internal sealed class RunDirectory(string path, Projections projections, Searche
     }
 
     /// <summary>The traces of a run, by the id that is shown for it; empty when there is no such run.</summary>
-    public IReadOnlyList<TracePlace> TracesOf(string workspace, string runId, CancellationToken cancellation) => Query(cancellation, connection =>
+    public IReadOnlyList<TracePlace> TracesOf(string workspace, string runId, CancellationToken cancellation) => readers.Query(cancellation, connection =>
     {
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT trace_id, first_day FROM trace WHERE workspace = $workspace AND run = $run ORDER BY start, trace_id";
@@ -111,7 +108,7 @@ internal sealed class RunDirectory(string path, Projections projections, Searche
     });
 
     /// <summary>The run that a trace is in and its first partition; null while the projections have not seen it.</summary>
-    public (string? Run, string FirstDay)? PlaceOf(string workspace, TraceId trace, CancellationToken cancellation) => Query<(string?, string)?>(cancellation, connection =>
+    public (string? Run, string FirstDay)? PlaceOf(string workspace, TraceId trace, CancellationToken cancellation) => readers.Query<(string?, string)?>(cancellation, connection =>
     {
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT run, first_day FROM trace WHERE workspace = $workspace AND trace_id = $trace";
@@ -122,11 +119,11 @@ internal sealed class RunDirectory(string path, Projections projections, Searche
     });
 
     /// <summary>The ledger entries about spans of the traces, by sequence number.</summary>
-    public IReadOnlyList<(SpanKey Span, LedgerMark Mark)> EntriesOf(IEnumerable<TraceId> traces, CancellationToken cancellation) => Query(cancellation, connection =>
+    public IReadOnlyList<(SpanKey Span, LedgerMark Mark)> EntriesOf(IEnumerable<TraceId> traces, CancellationToken cancellation) => readers.Query(cancellation, connection =>
     {
         var entries = new List<(SpanKey, LedgerMark)>();
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT span_id, seq, type, hash FROM entry WHERE trace_id = $trace";
+        command.CommandText = "SELECT span_id, seq, text, hash FROM entry JOIN word ON word.id = type WHERE trace_id = $trace AND span_id IS NOT NULL";
         var parameter = command.Parameters.AddWithValue("$trace", Array.Empty<byte>());
         foreach (var trace in traces)
         {
@@ -135,73 +132,12 @@ internal sealed class RunDirectory(string path, Projections projections, Searche
             while (rows.Read())
             {
                 var span = SpanId.Read(rows.GetFieldValue<byte[]>(0));
-                entries.Add((new SpanKey(trace, span), new LedgerMark(rows.GetInt64(1), rows.GetString(2), span.ToString(), rows.GetString(3))));
+                entries.Add((new SpanKey(trace, span), new LedgerMark(rows.GetInt64(1), rows.GetString(2), span.ToString(), LedgerFormat.HashText(rows.GetFieldValue<byte[]>(3)))));
             }
         }
 
         return entries.OrderBy(e => e.Item2.Seq).ToList();
     });
-
-    public void Dispose()
-    {
-        lock (idle)
-        {
-            while (idle.TryPop(out var kept))
-            {
-                kept.Connection.Dispose();
-            }
-        }
-    }
-
-    private T Query<T>(CancellationToken cancellation, Func<SqliteConnection, T> query)
-    {
-        int generation = projections.Generation;
-        SqliteConnection? connection = null;
-        lock (idle)
-        {
-            while (connection is null && idle.TryPop(out var kept))
-            {
-                if (kept.Generation == generation)
-                {
-                    connection = kept.Connection;
-                }
-                else
-                {
-                    kept.Connection.Dispose(); // of a file that was replaced since
-                }
-            }
-        }
-
-        connection ??= Sqlite.OpenReader(path);
-        try
-        {
-            T result;
-            using (cancellation.Register(() => raw.sqlite3_interrupt(connection.Handle))) // a client that left must not keep a scan running
-            {
-                cancellation.ThrowIfCancellationRequested();
-                result = query(connection);
-            }
-
-            lock (idle)
-            {
-                if (idle.Count < KeptConnections)
-                {
-                    idle.Push((connection, generation));
-                    connection = null;
-                }
-            }
-
-            return result;
-        }
-        catch (SqliteException interrupted) when (interrupted.SqliteErrorCode == raw.SQLITE_INTERRUPT && cancellation.IsCancellationRequested)
-        {
-            throw new OperationCanceledException("the query was cancelled by its caller.", interrupted, cancellation);
-        }
-        finally
-        {
-            connection?.Dispose();
-        }
-    }
 
     private static object? Nanos(DateTimeOffset? time) =>
         time is { } t ? OutcomesFile.Signed((ulong)Math.Max(0, t.ToUnixTimeMilliseconds()) * 1_000_000 + (ulong)(t.Ticks % TimeSpan.TicksPerMillisecond) * 100) : null;

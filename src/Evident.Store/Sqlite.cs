@@ -75,21 +75,31 @@ internal static class Sqlite
     }
 
     /// <summary>
-    /// For a verifier: reads one state of the file, the one at this moment, on read-only media and without a write anywhere, not even to the index of the file's log.
-    /// Beside a running appliance as well as on what one that was killed has left.
+    /// For a verifier, which trusts nothing in the file: reads one state of it, the one at this moment, on read-only media and without a write anywhere, not even to
+    /// the index of the file's log. Beside a running appliance as well as on what one that was killed has left.
     /// </summary>
-    /// <exception cref="SqliteException">The file is damaged or no database, or there is a log without its index.</exception>
+    /// <exception cref="SqliteException">The file is damaged or no database.</exception>
     public static SqliteConnection OpenUntouched(string path)
     {
         Prepare();
 
-        // Without a log nobody is writing: the file is read as it is. With one, its index is used as it stands, or made anew in memory.
-        string mode = HasLog(path) ? "mode=ro&readonly_shm=1" : "mode=ro&immutable=1";
+        // Whoever writes has the log's index in shared memory: it is used as it stands. A log without it, in a copy, is indexed in memory, which SQLite does where it
+        // has no shared memory and nobody to share a lock with. With neither, the file is read as it is.
+        bool shared = File.Exists(path + "-shm"), log = !shared && HasLog(path);
         string escaped = Path.GetFullPath(path).Replace("%", "%25", StringComparison.Ordinal).Replace("?", "%3f", StringComparison.Ordinal).Replace("#", "%23", StringComparison.Ordinal);
-        var connection = Opened($"file:{escaped}?{mode}", SqliteOpenMode.ReadOnly);
+        var connection = Opened($"file:{escaped}?{(shared ? "mode=ro&readonly_shm=1" : log ? "mode=ro&vfs=unix-none" : "mode=ro&immutable=1")}", SqliteOpenMode.ReadOnly);
         try
         {
-            Execute(connection, "PRAGMA cache_size=-2048");
+            if (log)
+            {
+                Execute(connection, "PRAGMA locking_mode=EXCLUSIVE"); // before anything else: it decides where the index of the log is
+            }
+
+            _ = raw.sqlite3_db_config(connection.Handle, DbConfigNoCheckpointOnClose, 1, out _);
+            _ = raw.sqlite3_limit(connection.Handle, LimitLength, MaxUntrustedBytes);
+            Execute(connection, "PRAGMA trusted_schema=OFF");
+            Execute(connection, "PRAGMA cell_size_check=ON");
+            Execute(connection, "PRAGMA cache_size=-16384");
             Execute(connection, "BEGIN");
             return connection;
         }
@@ -102,6 +112,9 @@ internal static class Sqlite
 
     /// <summary>The file has a write-ahead log that may hold what the file itself does not.</summary>
     public static bool HasLog(string path) => new FileInfo(path + "-wal") is { Exists: true, Length: > 0 };
+
+    private const int DbConfigNoCheckpointOnClose = 1006, LimitLength = 0;
+    private const int MaxUntrustedBytes = 256 << 20; // of one value or row; blocks of spans are the largest
 
     public static void Execute(SqliteConnection connection, string sql)
     {
@@ -221,6 +234,9 @@ internal sealed class Statement : IDisposable
     public void Reset() => _ = raw.sqlite3_reset(statement); // repeats the code that Step has already reported
 
     public long Integer(int column) => raw.sqlite3_column_int64(statement, column);
+
+    /// <summary>How the value is stored: SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB or SQLITE_NULL, whatever the column was declared as.</summary>
+    public int Kind(int column) => raw.sqlite3_column_type(statement, column);
 
     public double Number(int column) => raw.sqlite3_column_double(statement, column);
 

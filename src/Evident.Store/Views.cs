@@ -166,10 +166,27 @@ public sealed record LedgerHeadView(string Origin, long Size, string Root, strin
 {
     /// <summary>When this process last published; null before its first time.</summary>
     public string? PublishedTime { get; init; }
+
+    /// <summary>The published head as five lines that can be typed from paper (docs/evidence.md, section 1).</summary>
+    public string? Text { get; init; }
+
+    /// <summary>The newest heartbeat entry; null when there is none.</summary>
+    public HeartbeatView? LastHeartbeat { get; init; }
+
+    /// <summary>The largest size that a confirmation from outside was filed for; null when none was.</summary>
+    public AnchorView? Anchored { get; init; }
 }
 
 /// <summary>How far this process has read the ledger from the disk again (<c>ScrubbedTo</c> entries), how often that found damage, and when it last came to the end.</summary>
 public sealed record ScrubStatus(long ScrubbedTo, long Errors, long? FinishedUnixMillis);
+
+public sealed record HeartbeatView(long Seq, string Recorded, string State, long IntervalMs);
+
+/// <summary>A <c>ledger.anchor</c> entry. What it says was checked when it was filed; whether the witness counts is for an auditor's policy.</summary>
+/// <param name="Time">The witness's time, when the confirmation has one.</param>
+/// <param name="Recorded">When it was filed.</param>
+/// <param name="FileThere">Whether <c>anchors/</c> still holds the file that the entry names; null when it names none.</param>
+public sealed record AnchorView(long Size, string Kind, string? Witness, string? KeyId, string? Time, string Recorded, long Seq, bool? FileThere);
 
 /// <summary>One file of <c>traces/</c>. <c>Problem</c> is null when it serves.</summary>
 public sealed record PartitionStatus(string Name, bool Available, string? Problem);

@@ -96,6 +96,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         new OtlpEndpoints(store, setup.Ingest, budget, counters, log).Map(app);
         new QueryEndpoints(store).Map(app);
         new LedgerEndpoints(store).Map(app);
+        new LedgerCheckEndpoint(store.LedgerCheck).Map(app);
         new StatusEndpoints(store, counters, budget, setup.Version, started).Map(app);
         app.MapFallback("{*path}", ServePageAsync);
         return app.StartAsync(cancel);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Evident.Ledger;
 using Evident.Store;
@@ -17,11 +18,34 @@ internal sealed class LedgerEndpoints(EvidentStore store)
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.Map("/api/v1/ledger/head", Api.Read(context => Api.WriteAsync(context, store.LedgerHead(), StoreJson.Default.LedgerHeadView)));
+        routes.Map("/api/v1/ledger/head.svg", Api.Read(PictureAsync));
         routes.Map("/api/v1/ledger/entries", Api.Read(EntriesAsync));
         routes.Map("/api/v1/ledger/proof/{seq}", Api.Read(ProofAsync));
     }
 
-    private Task EntriesAsync(HttpContext context)
+    // The note's own bytes: what a phone reads from the screen is what `verify --known-head` takes.
+    private Task PictureAsync(HttpContext context)
+    {
+        byte[] note = Encoding.UTF8.GetBytes(store.LedgerHead().Checkpoint);
+        if (note.Length > QrCode.MaxBytes)
+        {
+            return ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "head_too_large", "The published head carries too many cosignatures for one QR code; take the note's text.");
+        }
+
+        if (note.Length == 0)
+        {
+            return ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "head_not_published", "No head has been published yet; the appliance publishes the first one within ledger.publishSeconds.");
+        }
+
+        context.Response.ContentType = "image/svg+xml";
+        return context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(QrCode.ToSvg(note)), context.RequestAborted).AsTask();
+    }
+
+    private Task EntriesAsync(HttpContext context) =>
+        LedgerQuery.Read(context.Request.Query) is { } filter ? FoundAsync(context, filter) : InOrderAsync(context);
+
+    // From a number on, ascending: the plain reading of the ledger, which needs no index.
+    private Task InOrderAsync(HttpContext context)
     {
         long from = Api.Number(context.Request.Query, "from", 0, 0, long.MaxValue);
         int limit = (int)Api.Number(context.Request.Query, "limit", DefaultEntries, 1, MaxEntries);
@@ -31,14 +55,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         var body = new ArrayBufferWriter<byte>(64 * 1024);
         using (var json = new Utf8JsonWriter(body))
         {
-            json.WriteStartObject();
-            json.WriteStartArray("entries"u8);
-            foreach (LedgerLine line in lines)
-            {
-                LedgerJson.Write(json, line);
-            }
-
-            json.WriteEndArray();
+            WriteEntries(json, lines);
             long next = lines.Count == 0 ? size : lines[^1].Seq + 1;
             size = Math.Max(size, next);
             if (next < size)
@@ -57,6 +74,50 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         return SendAsync(context, body.WrittenMemory);
     }
 
+    private Task FoundAsync(HttpContext context, LedgerFilter filter)
+    {
+        LedgerPage page;
+        try
+        {
+            page = store.FindEntries(filter, context.RequestAborted);
+        }
+        catch (LedgerIndexException e)
+        {
+            return ErrorReply.WriteAsync(context, StatusCodes.Status500InternalServerError, "index_mismatch", e.Message);
+        }
+
+        var body = new ArrayBufferWriter<byte>(64 * 1024);
+        using (var json = new Utf8JsonWriter(body))
+        {
+            WriteEntries(json, page.Entries);
+            json.WriteString("next"u8, page.Next);
+            json.WriteNumber("size"u8, page.Size);
+            json.WriteNumber("indexed"u8, page.Indexed);
+            json.WriteNumber("looked_to"u8, page.LookedTo);
+            if (page.Matches is { } matches)
+            {
+                json.WriteNumber("matches"u8, matches);
+                json.WriteBoolean("matches_complete"u8, page.MatchesComplete);
+            }
+
+            json.WriteEndObject();
+        }
+
+        return SendAsync(context, body.WrittenMemory);
+    }
+
+    private static void WriteEntries(Utf8JsonWriter json, IReadOnlyList<LedgerLine> lines)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("entries"u8);
+        foreach (LedgerLine line in lines)
+        {
+            LedgerJson.Write(json, line);
+        }
+
+        json.WriteEndArray();
+    }
+
     private Task ProofAsync(HttpContext context)
     {
         string text = (string)context.Request.RouteValues["seq"]!;
@@ -65,13 +126,28 @@ internal sealed class LedgerEndpoints(EvidentStore store)
             throw new BadQueryException("A sequence number is a whole number from 0.");
         }
 
+        string? format = Api.Text(context.Request.Query, "format");
+        if (format is not (null or "json" or "tlog-proof"))
+        {
+            throw new BadQueryException("format is json or tlog-proof.");
+        }
+
+        if (format == "tlog-proof" || (format is null && context.Request.Headers.Accept == "text/plain"))
+        {
+            if (store.LedgerTlogProof(seq) is not { } file)
+            {
+                return NotPublishedAsync(context);
+            }
+
+            context.Response.ContentType = "text/plain; charset=utf-8";
+            context.Response.ContentLength = file.Length;
+            context.Response.Headers.ContentDisposition = string.Create(CultureInfo.InvariantCulture, $"attachment; filename=\"entry-{seq}.tlog-proof\"");
+            return context.Response.Body.WriteAsync(file, context.RequestAborted).AsTask();
+        }
+
         if (store.LedgerProof(seq) is not { } proof)
         {
-            return ErrorReply.WriteAsync(
-                context,
-                StatusCodes.Status404NotFound,
-                "entry_not_published",
-                "No published checkpoint covers an entry with that number yet; see published_size of /api/v1/ledger/head.");
+            return NotPublishedAsync(context);
         }
 
         var body = new ArrayBufferWriter<byte>(4096);
@@ -83,7 +159,13 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         return SendAsync(context, body.WrittenMemory);
     }
 
-    private static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> json)
+    private static Task NotPublishedAsync(HttpContext context) => ErrorReply.WriteAsync(
+        context,
+        StatusCodes.Status404NotFound,
+        "entry_not_published",
+        "No published checkpoint covers an entry with that number yet; see published_size of /api/v1/ledger/head.");
+
+    internal static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> json)
     {
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = json.Length;

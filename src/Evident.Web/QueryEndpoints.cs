@@ -16,7 +16,7 @@ internal sealed class BadQueryException(string message) : Exception(message);
 /// <summary>Runs and traces (HTTP contract, design section 5). Read-only; the JSON is what <see cref="StoreJson"/> writes.</summary>
 internal sealed class QueryEndpoints(EvidentStore store)
 {
-    private const int DefaultRuns = 50, MaxRuns = 500, MaxTextChars = 256;
+    private const int DefaultRuns = 50, MaxRuns = 500;
 
     private static readonly string[] Outcomes = ["success", "partial", "failure", "rejected", "timeout", "interrupted", "running"];
 
@@ -31,7 +31,7 @@ internal sealed class QueryEndpoints(EvidentStore store)
     private Task RunsAsync(HttpContext context)
     {
         IQueryCollection query = context.Request.Query;
-        string? outcome = Text(query, "outcome", "status");
+        string? outcome = Api.Text(query, "outcome", "status");
         outcome = outcome switch { "ok" => "success", "error" => "failure", "interrupt" => "interrupted", _ => outcome };
         if (outcome is not null && !Outcomes.Contains(outcome))
         {
@@ -39,18 +39,18 @@ internal sealed class QueryEndpoints(EvidentStore store)
         }
 
         var filter = new RunFilter(
-            Workflow: Text(query, "workflow", "workflow_id"),
+            Workflow: Api.Text(query, "workflow", "workflow_id"),
             Outcome: outcome,
-            Session: Text(query, "session", "session_id"),
-            Tool: Text(query, "tool", "tool_name"),
-            Text: Text(query, "q", "text"),
-            RunId: Text(query, "run", "run_id"),
-            TenantId: Text(query, "tenant", "tenant_id"),
-            Environment: Text(query, "environment"),
-            From: Time(query, "from"),
-            To: Time(query, "to"),
+            Session: Api.Text(query, "session", "session_id"),
+            Tool: Api.Text(query, "tool", "tool_name"),
+            Text: Api.Text(query, "q", "text"),
+            RunId: Api.Text(query, "run", "run_id"),
+            TenantId: Api.Text(query, "tenant", "tenant_id"),
+            Environment: Api.Text(query, "environment"),
+            From: Api.Time(query, "from"),
+            To: Api.Time(query, "to"),
             Limit: (int)Api.Number(query, "limit", DefaultRuns, 1, MaxRuns),
-            Cursor: Text(query, "cursor"));
+            Cursor: Api.Text(query, "cursor"));
         return Api.WriteAsync(context, store.FindRuns(filter, context.RequestAborted), StoreJson.Default.RunPage);
     }
 
@@ -84,32 +84,13 @@ internal sealed class QueryEndpoints(EvidentStore store)
         StatusCodes.Status403Forbidden,
         "accounts_required",
         "Payloads open over HTTP only once accounts exist. On the appliance, use: evident vault read REF --reason TEXT");
-
-    private static string? Text(IQueryCollection query, string name, string? alias = null)
-    {
-        string? value = query[name];
-        if (string.IsNullOrEmpty(value) && alias is not null)
-        {
-            value = query[alias];
-        }
-
-        if (value is { Length: > MaxTextChars })
-        {
-            throw new BadQueryException($"{name} has at most {MaxTextChars} characters.");
-        }
-
-        return string.IsNullOrEmpty(value) ? null : value;
-    }
-
-    private static DateTimeOffset? Time(IQueryCollection query, string name) =>
-        Text(query, name) is not { } text ? null
-        : Rfc3339.TryParse(text, out DateTimeOffset time) ? time
-        : throw new BadQueryException($"{name} is a time such as 2026-05-06T06:00:08Z.");
 }
 
 /// <summary>What every JSON endpoint shares: methods, query numbers, source-generated writing.</summary>
 internal static class Api
 {
+    private const int MaxTextChars = 256;
+
     /// <summary>GET and HEAD; anything else is 405.</summary>
     public static RequestDelegate Read(RequestDelegate endpoint) => context =>
         HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)
@@ -132,13 +113,36 @@ internal static class Api
             : throw new BadQueryException(string.Create(CultureInfo.InvariantCulture, $"{name} is a whole number from {least} to {most}."));
     }
 
+    /// <summary>A parameter under either of its names; null when it is absent or empty.</summary>
+    public static string? Text(IQueryCollection query, string name, string? alias = null)
+    {
+        string? value = query[name];
+        if (string.IsNullOrEmpty(value) && alias is not null)
+        {
+            value = query[alias];
+        }
+
+        if (value is { Length: > MaxTextChars })
+        {
+            throw new BadQueryException($"{name} has at most {MaxTextChars} characters.");
+        }
+
+        return string.IsNullOrEmpty(value) ? null : value;
+    }
+
+    /// <summary>An RFC 3339 time.</summary>
+    public static DateTimeOffset? Time(IQueryCollection query, string name) =>
+        Text(query, name) is not { } text ? null
+        : Rfc3339.TryParse(text, out DateTimeOffset time) ? time
+        : throw new BadQueryException($"{name} is a time such as 2026-05-06T06:00:08Z.");
+
     public static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type)
     {
         context.Response.ContentType = "application/json";
         return JsonSerializer.SerializeAsync(context.Response.Body, value, type, context.RequestAborted);
     }
 
-    private static Task MethodNotAllowedAsync(HttpContext context, string allowed)
+    public static Task MethodNotAllowedAsync(HttpContext context, string allowed)
     {
         context.Response.Headers.Allow = allowed;
         return ErrorReply.WriteAsync(

@@ -27,7 +27,8 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
         return new StatusView(
             version,
             "default",
-            new LedgerStatusView(head.Size, head.PublishedSize, head.PublishedTime, scrub.ScrubbedTo, scrub.Errors),
+            new LedgerStatusView(
+                head.Size, head.PublishedSize, head.PublishedTime, scrub.ScrubbedTo, scrub.Errors, head.Anchored?.Size, head.Anchored?.Time ?? head.Anchored?.Recorded),
             new VaultStatusView("open", store.Vault.PayloadBytes),
             new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
             Open: true,

@@ -6,7 +6,10 @@ namespace Evident.Web;
 internal sealed record StatusView(
     string Version, string Workspace, LedgerStatusView Ledger, VaultStatusView Vault, IngestStatusView Ingest, bool Open, string Started);
 
-internal sealed record LedgerStatusView(long Size, long PublishedSize, string? PublishedTime, long ScrubbedTo, long ScrubErrors);
+/// <param name="AnchoredSize">Largest size that a confirmation from outside was filed for; null when none was.</param>
+/// <param name="AnchoredTime">The witness's time, else when it was filed.</param>
+internal sealed record LedgerStatusView(
+    long Size, long PublishedSize, string? PublishedTime, long ScrubbedTo, long ScrubErrors, long? AnchoredSize, string? AnchoredTime);
 
 internal sealed record VaultStatusView(string State, long PayloadsBytes);
 

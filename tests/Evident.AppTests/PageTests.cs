@@ -89,10 +89,111 @@ public sealed class PageTests(DemoPage demo, ITestOutputHelper test) : IClassFix
         await visit.ShotAsync("sealed");
         await page.Keyboard.PressAsync("Escape");
 
+        visit.Check();
+    }
+
+    [Theory]
+    [MemberData(nameof(Screens))]
+    public async Task The_ledger_is_a_thread_with_its_head_its_check_and_its_entries(int width, int height, ColorScheme scheme)
+    {
+        await using var visit = await Visit.StartAsync(demo, width, height, scheme);
+        var page = visit.Page;
         await page.GotoAsync(demo.Demo.Url + "/?page=ledger");
-        await page.WaitForSelectorAsync("main >> text=/tool.call|ledger.genesis/");
+        await page.WaitForSelectorAsync(".thread .item");
+        var entries = await page.Locator(".thread a.e").CountAsync();
+        Assert.InRange(entries, 20, 100);
+        Assert.InRange(await page.Locator(".thread .item.signed").CountAsync(), 5, entries); // groups end in a checkpoint
+        Assert.Contains("rests on this host's key alone", await page.Locator(".thread").InnerTextAsync(), StringComparison.Ordinal);
         Assert.True(await FitsAsync(page), "the ledger page is wider than the screen");
         await visit.ShotAsync("ledger");
+
+        // One entry: facts, both hashes, its proof; the address says so and back takes it back.
+        await page.Locator(".thread a.e", new() { HasTextString = "approval.execution" }).First.ClickAsync();
+        await page.WaitForSelectorAsync(".entrysheet");
+        Assert.Contains("entry=", page.Url, StringComparison.Ordinal);
+        Assert.Equal(2, await page.Locator(".entrysheet .links .wrap").CountAsync());
+        Assert.True(await FitsAsync(page), "the ledger page with an entry is wider than the screen");
+        await visit.ShotAsync("ledger-entry");
+        await page.GoBackAsync();
+        await page.WaitForSelectorAsync(".entrysheet", new() { State = WaitForSelectorState.Detached });
+
+        await page.ClickAsync("text=Take the head away");
+        await page.WaitForFunctionAsync("() => { const i = document.querySelector('.takeaway img'); return i && i.complete && i.naturalWidth > 0; }"); // the policy lets it through
+        Assert.Contains("evident verify DATA --known-head", await page.Locator(".takeaway").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.True(await FitsAsync(page), "the head to take away is wider than the screen");
+        await visit.ShotAsync("ledger-head");
+
+        await page.ClickAsync("text=Verify now");
+        await page.ClickAsync(".check button");
+        await page.WaitForSelectorAsync(".report .verdict");
+        Assert.Contains("CONSISTENT-UNANCHORED", await page.Locator(".report .verdict").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains("proves nothing", await page.Locator(".check .meaning").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.True(await FitsAsync(page), "the report is wider than the screen");
+        await visit.ShotAsync("ledger-check");
+        visit.Check();
+    }
+
+    [Fact]
+    public async Task Ledger_filters_have_addresses_say_what_they_leave_out_and_lead_to_runs()
+    {
+        await using var visit = await Visit.StartAsync(demo, 1280, 900, ColorScheme.Light);
+        var page = visit.Page;
+        await page.GotoAsync(demo.Demo.Url + "/?page=ledger");
+        await page.WaitForSelectorAsync(".thread .item");
+        var all = await page.Locator(".thread a.e").CountAsync();
+        await page.ClickAsync(".groups >> text=approvals");
+        await page.WaitForFunctionAsync($"() => {{ const n = document.querySelectorAll('.thread a.e').length; return n > 0 && n < {all} && !document.querySelector('.stale'); }}");
+        Assert.Contains("type=approval.", page.Url, StringComparison.Ordinal);
+        Assert.All(await page.Locator(".thread a.e .type").AllInnerTextsAsync(), t => Assert.StartsWith("approval.", t, StringComparison.Ordinal));
+        Assert.InRange(await page.Locator(".thread .gap").CountAsync(), 1, 100);
+        await page.SelectOptionAsync("select[aria-label='filter by approval']", "approved");
+        await page.WaitForURLAsync(u => u.Contains("approval=approved", StringComparison.Ordinal));
+        await page.FillAsync("input[name=actor]", "s_901");
+        await page.PressAsync("input[name=actor]", "Enter");
+        await page.WaitForURLAsync(u => u.Contains("actor=s_901", StringComparison.Ordinal));
+        await page.WaitForFunctionAsync("() => document.querySelector('.thread a.e') && !document.querySelector('.stale')");
+        var some = await page.Locator(".thread a.e").CountAsync();
+        await page.ReloadAsync();
+        await page.WaitForSelectorAsync(".thread a.e");
+        Assert.Equal(some, await page.Locator(".thread a.e").CountAsync());
+        await page.GoBackAsync();
+        await page.WaitForURLAsync(u => !u.Contains("actor=", StringComparison.Ordinal));
+
+        await page.Locator(".thread a.e").First.ClickAsync();
+        await page.Locator(".entrysheet .facts a[href*='run=']").First.ClickAsync();
+        await page.WaitForSelectorAsync("[role=tree] [role=treeitem]");
+        await page.Locator(".run-head a[href*='page=ledger']").First.ClickAsync(); // and from the run back to its entry
+        await page.WaitForSelectorAsync(".entrysheet");
+
+        await page.GotoAsync(demo.Demo.Url + "/?page=ledger&tool=no-such-tool");
+        await page.WaitForSelectorAsync("main .notice");
+        Assert.Equal(0, await page.Locator(".thread a.e").CountAsync());
+        visit.Check();
+    }
+
+    [Fact]
+    public async Task The_thread_is_walked_by_keyboard()
+    {
+        await using var visit = await Visit.StartAsync(demo, 1280, 900, ColorScheme.Light);
+        var page = visit.Page;
+        await page.GotoAsync(demo.Demo.Url + "/?page=ledger&type=tool.");
+        await page.WaitForSelectorAsync(".thread a.e");
+        var reached = false;
+        for (var i = 0; i < 60 && !reached; i++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+            reached = await page.EvaluateAsync<bool>("() => document.activeElement.matches('.thread a.e')");
+        }
+        Assert.True(reached, "sixty Tabs do not reach the first entry");
+        var first = await page.EvaluateAsync<string>("() => document.activeElement.id");
+        await page.Keyboard.PressAsync("ArrowDown");
+        var second = await page.EvaluateAsync<string>("() => document.activeElement.id");
+        Assert.NotEqual(first, second);
+        await page.Keyboard.PressAsync("Enter");
+        await page.WaitForSelectorAsync(".entrysheet");
+        Assert.EndsWith("entry=" + second["entry-".Length..], page.Url, StringComparison.Ordinal);
+        await page.Keyboard.PressAsync("Escape");
+        await page.WaitForSelectorAsync(".entrysheet", new() { State = WaitForSelectorState.Detached });
         visit.Check();
     }
 

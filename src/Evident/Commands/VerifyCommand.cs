@@ -6,7 +6,7 @@ using Evident.Store;
 namespace Evident.Commands;
 
 /// <summary>
-/// <c>evident verify</c>: uses Evident.Ledger, and for --traces the reading half of Evident.Store; opens no socket, writes only what --report and --cosign say.
+/// <c>evident verify</c>: uses Evident.Ledger, and for --index and --traces the reading half of Evident.Store; opens no socket, writes only what --report and --cosign say.
 /// </summary>
 internal static class VerifyCommand
 {
@@ -15,10 +15,10 @@ internal static class VerifyCommand
         Command command = CommandLine.Command("verify", 
             "Checks a ledger: every line, hash, chain, root and signature, and whether it extends the heads that you know. Exit codes: "
             + "0 verified, 10 consistent but unanchored, 11 anchor stale, 12 sound with notes, 30 rolled back, 31 forked, 32 altered, 33 key violation, "
-            + "34 malformed, 36 ledger and trace store differ, 40 incomplete, 64 wrong command line.",
+            + "34 malformed, 36 ledger and index or trace store differ, 40 incomplete, 64 wrong command line.",
             "evident verify /var/lib/evident --known-head head-2026-11-01.note",
             "evident verify /var/lib/evident --policy policy.txt --cosign ./evident-witness",
-            "evident verify /var/lib/evident --traces",
+            "evident verify /var/lib/evident --index --traces",
             "evident verify ./bundle --json");
         Argument<string> path = CommandLine.Text("PATH", "A data directory or a ledger directory.");
         Option<string[]> heads = new("--known-head") { Description = "A head that you kept elsewhere, as a note or as text; again for each further one.", HelpName = "FILE" };
@@ -32,30 +32,31 @@ internal static class VerifyCommand
         Option<string?> report = new("--report") { Description = "Also writes the report as JSON to this file, which must not exist.", HelpName = "FILE" };
         Option<bool> unanchored = new("--allow-unanchored") { Description = "Exit with 0 instead of 10; the verdict's words stay." };
         Option<bool> notes = new("--allow-notes") { Description = "Exit with 0 instead of 12; the verdict's words stay." };
+        Option<bool> index = new("--index")
+        {
+            Description = "Also compares the index that the page and the HTTP interface search (outcomes.db) with the ledger, row for row. PATH is the data directory.",
+        };
         Option<bool> traces = new("--traces")
         {
             Description = "Also recomputes every seal over stored spans and looks for every tool call in ledger and trace store. PATH is the data directory.",
         };
         Option<bool> json = new("--json") { Description = "Prints the report as JSON." };
         command.Arguments.Add(path);
-        foreach (Option option in new Option[] { heads, policy, cosign, tail, report, unanchored, notes, traces, json })
+        foreach (Option option in new Option[] { heads, policy, cosign, tail, report, unanchored, notes, index, traces, json })
         {
             command.Options.Add(option);
         }
 
-        // Promised flags that this version cannot honour: refused, because a check that is silently skipped looks like one that passed.
-        foreach (string name in (string[])["--vault", "--index"])
+        // A promised flag that this version cannot honour: refused, because a check that is silently skipped looks like one that passed.
+        Option<bool> vault = new("--vault") { Hidden = true };
+        vault.Validators.Add(result =>
         {
-            Option later = new Option<bool>(name) { Hidden = true };
-            later.Validators.Add(result =>
+            if (!result.Implicit)
             {
-                if (!result.Implicit)
-                {
-                    result.AddError($"This version cannot check what {name} asks for, and does not skip it silently; leave {name} out.");
-                }
-            });
-            command.Options.Add(later);
-        }
+                result.AddError("This version cannot check what --vault asks for, and does not skip it silently; leave --vault out.");
+            }
+        });
+        command.Options.Add(vault);
 
         tail.Validators.Add(result =>
         {
@@ -65,13 +66,16 @@ internal static class VerifyCommand
             }
         });
 
-        traces.Validators.Add(result =>
+        foreach ((Option<bool> flag, string beside) in new[] { (index, "outcomes.db"), (traces, "the trace store") })
         {
-            if (result.GetValueOrDefault<bool>() && result.GetResult(path)?.GetValueOrDefault<string>() is { } directory && !Directory.Exists(Path.Combine(directory, "ledger")))
+            flag.Validators.Add(result =>
             {
-                result.AddError($"--traces compares a ledger with the trace store beside it: '{directory}' is no data directory, it holds no ledger/.");
-            }
-        });
+                if (result.GetValueOrDefault<bool>() && result.GetResult(path)?.GetValueOrDefault<string>() is { } directory && !Directory.Exists(Path.Combine(directory, "ledger")))
+                {
+                    result.AddError($"{flag.Name} compares a ledger with {beside} beside it: '{directory}' is no data directory, it holds no ledger/.");
+                }
+            });
+        }
 
         report.Validators.Add(result =>
         {
@@ -84,6 +88,11 @@ internal static class VerifyCommand
         command.SetAction(async (parsed, cancel) =>
         {
             var audits = new List<Func<AuditContext, IEnumerable<Finding>>>();
+            if (parsed.GetValue(index))
+            {
+                audits.Add(IndexAudit.Of(parsed.GetValue(path)!));
+            }
+
             if (parsed.GetValue(traces))
             {
                 audits.Add(context => TraceAudit.Run(parsed.GetValue(path)!, context));

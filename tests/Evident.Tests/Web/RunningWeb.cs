@@ -21,6 +21,9 @@ internal sealed class RunningWeb : IAsyncDisposable
 
     public EvidentStore Store { get; }
 
+    /// <summary>The data directory.</summary>
+    public string Data => Path.Combine(data.Path, "data");
+
     public HttpClient Client { get; }
 
     public string Url => web.Url;

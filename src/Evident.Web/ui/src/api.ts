@@ -112,41 +112,116 @@ export interface RunStory {
   missing_parents: number;
 }
 
+export interface Heartbeat { seq: number; recorded: string; state: 'started' | 'running' | 'stopping'; interval_ms: number }
+
+/** What a `ledger.anchor` entry says: somebody outside confirmed the first `size` entries. */
+export interface Anchored {
+  size: number;
+  kind: string;
+  witness: string | null;
+  key_id: string | null;
+  time: string | null;
+  recorded: string;
+  seq: number;
+  file_there: boolean | null;
+}
+
 export interface LedgerHead {
   origin: string;
   size: number;
   root: string;
   checkpoint: string;
   published_size: number;
+  published_time: string | null;
   identity_vkey: string;
   epoch: number;
+  /** The published head as five lines that can be typed from paper. */
+  text?: string | null;
+  last_heartbeat: Heartbeat | null;
+  anchored: Anchored | null;
 }
 
-/** One entry as LJ-1 has it, plus its own hash. Fields beyond these differ by type and are shown as they are. */
+/** An object of an entry whose members differ by type. */
+export type Members = { [member: string]: string | number | boolean | string[] | Members | undefined };
+
+/** One entry as LJ-1 has it, plus its own hash. Members beyond these differ by type; docs/ledger-format.md has all of them. */
 export interface LedgerEntry {
   seq: number;
   type: string;
   id: string;
   recorded: string;
+  timestamp?: string;
   batch: number;
   epoch: number;
+  boot: string;
+  mono: number;
+  workspace?: string;
+  environment?: string;
+  tenant_id?: string;
+  workflow_id?: string;
   run_id?: string;
+  session_id?: string;
   trace_id?: string;
   span_id?: string;
   scope_seq?: number;
-  workflow_id?: string;
-  actor?: { id?: string; kind?: string };
-  action?: { tool_name?: string; target?: string; side_effect_level?: SideEffect; type?: string };
-  approval?: { state?: string; approver_id?: string; args_match?: boolean; identity_source?: string };
-  policy?: { decision?: string; name?: string };
+  actor?: { id?: string; kind?: string; role?: string; identity_source?: string };
+  action?: { tool_name?: string; target?: string; side_effect_level?: SideEffect; type?: string; attempt?: number };
+  approval?: {
+    state?: string; approver_id?: string; approver_role?: string; args_match?: boolean; identity_source?: string; latency_ms?: number; reason_code?: string; approval_id?: string;
+    requested?: string; decided?: string;
+  };
+  policy?: { decision?: string; name?: string; version?: string; rule?: string; kind?: string; reason_code?: string };
+  result?: { status?: string; error_class?: string; latency_ms?: number };
+  payload?: Record<string, { ref: string; commitment: string; bytes: number }>;
+  refers?: Record<string, string>;
   integrity: { prev_hash: string; this_hash: string };
-  [field: string]: unknown;
+  [member: string]: unknown;
+}
+
+export interface LedgerPage {
+  entries: LedgerEntry[];
+  next: string | null;
+  size: number;
+  indexed: number;
+  looked_to: number;
+  matches?: number;
+  matches_complete?: boolean;
+}
+
+export interface Finding { code: number; sentence: string; file?: string; line?: number; from_byte?: number; to_byte?: number; from_seq?: number; to_seq?: number }
+
+/** The JSON of `evident verify`. */
+export interface VerifyReport {
+  verdict: string;
+  code: number;
+  summary: string;
+  entries: number;
+  unanchored: number;
+  root: string;
+  first_time: string;
+  last_time: string;
+  newest_head: string;
+  not_proven: string;
+  verifier: string;
+  findings: Finding[];
+}
+
+export interface LedgerCheck {
+  state: 'idle' | 'running' | 'done' | 'failed';
+  entries: number;
+  of: number;
+  started: string | null;
+  finished: string | null;
+  meaning: string;
+  failure: string | null;
+  report: VerifyReport | null;
+  text: string | null;
 }
 
 export interface Status {
   version: string;
   workspace: string;
-  ledger: { size: number; published_size: number; published_time: string | null };
+  ledger: { size: number; published_size: number; published_time: string | null; anchored_size: number | null; anchored_time: string | null };
   vault: { state: 'open' | 'sealed'; payloads_bytes: number };
   ingest: { accepted_spans: number; duplicate_spans: number; rejected_spans: number; refused_requests: number };
   open: boolean;
@@ -160,10 +235,11 @@ export class ApiError extends Error {
   }
 }
 
-async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+async function ask<T>(path: string, signal?: AbortSignal, post = false): Promise<T> {
   let reply: Response;
+  const how: RequestInit = post ? { method: 'POST', body: '{}', headers: { accept: 'application/json', 'content-type': 'application/json' } } : { headers: { accept: 'application/json' } };
   try {
-    reply = await fetch(path, { headers: { accept: 'application/json' }, credentials: 'same-origin', signal: signal ?? null });
+    reply = await fetch(path, { ...how, credentials: 'same-origin', signal: signal ?? null });
   } catch (cause) {
     if (signal?.aborted) throw cause;
     throw new ApiError(0, 'unreachable', 'The appliance did not answer. It may be restarting, or this browser lost the way to it.');
@@ -172,6 +248,8 @@ async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   const body = (await reply.json().catch(() => null)) as { error?: { code?: string; message?: string } } | null;
   throw new ApiError(reply.status, body?.error?.code ?? 'http', body?.error?.message ?? `The appliance answered ${reply.status}.`);
 }
+
+const get = <T>(path: string, signal?: AbortSignal) => ask<T>(path, signal);
 
 const query = (fields: Record<string, string | number | undefined>) => {
   const text = new URLSearchParams();
@@ -188,5 +266,9 @@ export const api = {
   ledgerHead: (signal?: AbortSignal) => get<LedgerHead>('/api/v1/ledger/head', signal),
   ledgerEntries: (from: number, limit: number, signal?: AbortSignal) =>
     get<{ entries: LedgerEntry[]; next: number | null; size: number }>(`/api/v1/ledger/entries?${query({ from, limit })}`, signal),
+  /** Newest first; with a cursor what is older. */
+  findEntries: (filter: Record<string, string | number | undefined>, signal?: AbortSignal) => get<LedgerPage>(`/api/v1/ledger/entries?${query({ ...filter, order: 'newest' })}`, signal),
+  ledgerCheck: (signal?: AbortSignal) => get<LedgerCheck>('/api/v1/ledger/verify', signal),
+  startLedgerCheck: (signal?: AbortSignal) => ask<LedgerCheck>('/api/v1/ledger/verify', signal, true),
   status: (signal?: AbortSignal) => get<Status>('/api/v1/status', signal),
 };

@@ -179,10 +179,11 @@ function House({ status }: { status: Status | null | undefined }) {
   if (status === null) return <div class="house" role="status"><span class="bad"><Icon name="failure" class="o-failure" /> no answer</span></div>;
   const { ledger, vault } = status;
   const published = ledger.published_time ? `, ${ago(parseTime(ledger.published_time), now)}` : '';
+  const anchored = ledger.anchored_size !== null && ledger.anchored_time ? `anchored ${ago(parseTime(ledger.anchored_time), now)}` : 'not anchored';
   return (
     <div class="house" aria-label="state of the appliance">
-      <a href={ledgerHref()} title={`${exact(ledger.size)} entries, published up to ${exact(ledger.published_size)}${published}`}>
-        <Icon name="ledger" />{exact(ledger.size)}<span class="wide"> entries · {ledger.published_size === ledger.size ? 'all published' : `${exact(ledger.published_size)} published`}{published}</span>
+      <a href={ledgerHref()} title={`${exact(ledger.size)} entries, published up to ${exact(ledger.published_size)}${published}; confirmed from outside: ${ledger.anchored_size === null ? 'none' : `up to ${exact(ledger.anchored_size)}`}`}>
+        <Icon name="ledger" />{exact(ledger.size)}<span class="wide"> {ledger.size === 1 ? 'entry' : 'entries'} · {anchored}</span>
       </a>
       <span class="wide" title={`${bytes(vault.payloads_bytes)} of payloads`}><Icon name="lock" />vault {vault.state}<span class="wider"> · {bytes(vault.payloads_bytes)}</span></span>
       {status.open && <span class="open" title="Whoever reaches this address may read. Payloads stay sealed."><span class="wide">open, </span>no accounts</span>}

@@ -35,6 +35,15 @@ const shapes: Record<string, ComponentChildren> = {
   interrupted: <path d="M5.5 3.5v9M10.5 3.5v9" class="thick" />,
   running: <circle cx="8" cy="8" r="4.8" class="dashed" />,
   partial: <><circle cx="8" cy="8" r="5" /><path d="M8 3a5 5 0 0 1 0 10z" class="full" /></>,
+  anchor: <><circle cx="8" cy="3.6" r="1.6" /><path d="M8 5.2V14M5.4 7.6h5.2M2.8 9.6c.4 2.6 2.4 4.4 5.2 4.4s4.8-1.8 5.2-4.4" /></>,
+  pulse: <path d="M1.5 8.5h3.2l1.8-4.5 2.6 8 1.9-3.5h3.5" />,
+  knot: <><circle cx="8" cy="8" r="5.4" /><circle cx="8" cy="8" r="2.6" class="full" /></>,
+  key: <><circle cx="5" cy="11" r="2.6" /><path d="M7 9l6-6M10.6 5.4l2 2" /></>,
+  retention: <><path d="M3 4.5h10M6.2 4.5V3h3.6v1.5M4.4 4.5l.6 9h6l.6-9" /></>,
+  download: <path d="M8 2.5v7.5M4.8 7L8 10.2 11.2 7M3 13.5h10" />,
+  qr: <><rect x="2.5" y="2.5" width="4.2" height="4.2" /><rect x="9.3" y="2.5" width="4.2" height="4.2" /><rect x="2.5" y="9.3" width="4.2" height="4.2" /><path d="M9.5 9.5h1.8v1.8M13.4 9.5v4h-2" /></>,
+  up: <path d="M4 10l4-4 4 4" />,
+  down: <path d="M4 6l4 4 4-4" />,
   success: <path d="M3.5 8.5l3 3 6-7" />,
 };
 

@@ -1,140 +1,156 @@
-// The ledger, newest first: each entry hangs on the one before it, and every group ends in a signed checkpoint.
-import { useEffect, useState } from 'preact/hooks';
+// The ledger, newest first. Without a filter it is read by number and nothing is left out; with one it is searched, and what lies between is said.
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, type LedgerEntry, type LedgerHead } from './api.js';
-import { announce, Copy, Failed, Notice, useWhileVisible } from './frame.js';
-import { clock, day, exact, fullTime, parseTime, plural, short } from './format.js';
-import { SideEffectMark } from './icons.js';
-import { ledgerHref, runHref } from './route.js';
+import { chainRows } from './chain.js';
+import { ChainView } from './chain-view.js';
+import { EntrySheet } from './entry-sheet.js';
+import { announce, Failed, Notice, useNow, useWhileVisible } from './frame.js';
+import { exact, plural } from './format.js';
+import { LedgerCheckPanel } from './ledger-check.js';
+import { LedgerFilters } from './ledger-filters.js';
+import { LedgerHeadCard } from './ledger-head.js';
+import { go, ledgerHref, type LedgerFilter, type LedgerPanel } from './route.js';
 
-const pageSize = 50;
+const pageSize = 100;
 
-interface Loaded { head: LedgerHead; entries: LedgerEntry[] /* newest first */ }
+interface Loaded {
+  key: string;
+  at: LedgerHead; // when it was read: the thread does not move when the head does
+  entries: LedgerEntry[]; // newest first
+  next: string | null; // cursor of a search
+  size: number;
+  indexed: number;
+  lookedTo: number;
+  matches: number | null;
+  counted: boolean; // all matches
+}
 
-export function LedgerPage({ entry }: { entry: number | null }) {
+const newestFirst = (entries: LedgerEntry[]) => entries.sort((a, b) => b.seq - a.seq);
+
+async function read(filter: LedgerFilter, size: number, around: number | null, signal: AbortSignal): Promise<Omit<Loaded, 'key' | 'at'>> {
+  if (Object.keys(filter).length > 0) {
+    const page = await api.findEntries({ ...filter, limit: pageSize }, signal);
+    return { entries: page.entries, next: page.next, size: page.size, indexed: page.indexed, lookedTo: page.looked_to, matches: page.matches ?? null, counted: page.matches_complete ?? false };
+  }
+  const upTo = around === null ? size : Math.min(size, around + Math.floor(pageSize / 3));
+  const from = Math.max(0, upTo - pageSize);
+  const page = size === 0 ? { entries: [] } : await api.ledgerEntries(from, upTo - from, signal);
+  return { entries: newestFirst(page.entries), next: null, size, indexed: size, lookedTo: from, matches: size, counted: true };
+}
+
+export function LedgerPage({ entry, filter, show }: { entry: number | null; filter: LedgerFilter; show: LedgerPanel }) {
+  const key = JSON.stringify(filter);
+  const filtered = Object.keys(filter).length > 0;
+  const [head, setHead] = useState<LedgerHead | null>(null);
+  const [anchors, setAnchors] = useState<LedgerEntry[]>([]);
   const [loaded, setLoaded] = useState<Loaded | null>(null);
+  const [alone, setAlone] = useState<LedgerEntry | null>(null); // an entry that is asked for and is not in the list
   const [failed, setFailed] = useState<unknown>(null);
+  const [more, setMore] = useState<'' | 'loading' | 'failed'>('');
   const [turn, setTurn] = useState(0);
   const [grown, setGrown] = useState(0);
-  const [older, setOlder] = useState<'' | 'loading' | 'failed'>('');
+  const now = useNow();
+
+  const here = loaded?.key === key;
+  const listed = entry === null ? null : here ? loaded.entries.find((e) => e.seq === entry) ?? null : null;
+  const newest = loaded?.entries[0]?.seq ?? -1;
+  const lowest = loaded?.entries.at(-1)?.seq ?? 0;
 
   useEffect(() => {
     document.title = entry === null ? 'Ledger · Evident' : `Ledger #${entry} · Evident`;
-    if (entry !== null && loaded?.entries.some((e) => e.seq === entry)) { show(entry); return; }
+    if (here && (entry === null || filtered || (entry <= newest && entry >= lowest))) return;
     const stop = new AbortController();
     (async () => {
-      const head = await api.ledgerHead(stop.signal);
-      const upTo = entry === null ? head.size : Math.min(head.size, entry + Math.floor(pageSize / 2));
-      const from = Math.max(0, upTo - pageSize);
-      const page = head.size === 0 ? { entries: [] } : await api.ledgerEntries(from, upTo - from, stop.signal);
-      setLoaded({ head, entries: page.entries.sort((a, b) => b.seq - a.seq) });
+      const at = await api.ledgerHead(stop.signal);
+      const [page, confirmed] = await Promise.all([
+        read(filter, at.size, entry, stop.signal), at.anchored ? api.findEntries({ type: 'ledger.anchor', limit: 500 }, stop.signal) : Promise.resolve({ entries: [] }),
+      ]);
+      setHead(at);
+      setAnchors(confirmed.entries);
+      setLoaded({ ...page, key, at });
       setFailed(null);
       setGrown(0);
-      announce(`ledger, ${plural(head.size, 'entry', 'entries')}`);
-      if (entry !== null) requestAnimationFrame(() => show(entry));
-    })().catch((e: unknown) => { if (!stop.signal.aborted) setFailed(e); });
+      setMore('');
+      announce(filtered ? `${plural(page.matches ?? page.entries.length, 'entry', 'entries')} found` : `ledger, ${plural(at.size, 'entry', 'entries')}`);
+    })().catch((e: unknown) => { if (!stop.signal.aborted) { setFailed(e); setLoaded(null); } });
     return () => stop.abort();
-  }, [entry, turn]);
+  }, [key, entry, turn]);
+
+  // The entry of the address, when the list does not have it.
+  useEffect(() => {
+    setAlone(null);
+    if (entry === null || !here || listed) return;
+    const stop = new AbortController();
+    api.ledgerEntries(entry, 1, stop.signal).then((page) => setAlone(page.entries[0] ?? null)).catch(() => undefined);
+    return () => stop.abort();
+  }, [entry, here, listed]);
+
+  // Into view once it is there, unless it is already.
+  useEffect(() => {
+    if (!listed) return;
+    const element = document.getElementById(`entry-${listed.seq}`);
+    const box = element?.getBoundingClientRect();
+    if (element && box && (box.top < 120 || box.bottom > innerHeight - 60)) element.scrollIntoView({ block: 'center' });
+  }, [listed?.seq, here]);
 
   useWhileVisible(8000, async (signal) => {
-    if (!loaded) return;
-    const head = await api.ledgerHead(signal);
-    setGrown(head.size - loaded.head.size);
-  }, loaded?.head.size);
+    if (!head) return;
+    const at = await api.ledgerHead(signal);
+    setGrown(at.size - (loaded?.size ?? at.size));
+    setHead(at);
+  }, loaded?.size);
+
+  const rows = useMemo(() => loaded ? chainRows({
+    entries: loaded.entries, size: loaded.size, published: loaded.at.published_size, anchored: loaded.at.anchored?.size ?? 0, anchors, whole: loaded.key === '{}',
+    interval: loaded.at.last_heartbeat?.interval_ms ?? null, open: entry,
+  }) : [], [loaded, anchors, entry]);
 
   if (failed && !loaded) return <Failed what="the ledger" error={failed} again={() => { setFailed(null); setTurn(turn + 1); }} />;
-  if (!loaded) return <div class="skeleton" role="status" aria-label="reading the ledger">{Array.from({ length: 12 }, (_, i) => <i key={i} />)}</div>;
-  const { head, entries } = loaded;
-  const lowest = entries.at(-1)?.seq ?? 0;
-  const newest = entries[0]?.seq ?? -1;
-  const loadOlder = () => {
-    setOlder('loading');
-    const from = Math.max(0, lowest - pageSize);
-    api.ledgerEntries(from, lowest - from)
-      .then((page) => { setLoaded({ head, entries: [...entries, ...page.entries.sort((a, b) => b.seq - a.seq)] }); setOlder(''); })
-      .catch(() => setOlder('failed'));
+  if (!head || !loaded) return <div class="skeleton" role="status" aria-label="reading the ledger">{Array.from({ length: 14 }, (_, i) => <i key={i} />)}</div>;
+
+  const fetchMore = (how: () => Promise<Partial<Loaded> & { entries: LedgerEntry[] }>) => {
+    setMore('loading');
+    how().then((page) => { setLoaded((l) => (l && l.key === key ? { ...l, ...page } : l)); setMore(''); }).catch(() => setMore('failed'));
   };
+  const older = () => fetchMore(async () => {
+    if (filtered) {
+      const page = await api.findEntries({ ...filter, limit: pageSize, cursor: loaded.next ?? '' });
+      return { entries: [...loaded.entries, ...page.entries], next: page.next, lookedTo: page.looked_to };
+    }
+    const from = Math.max(0, lowest - pageSize);
+    return { entries: [...loaded.entries, ...newestFirst((await api.ledgerEntries(from, lowest - from)).entries)], lookedTo: from };
+  });
+  const newer = () => fetchMore(async () => ({ entries: [...newestFirst((await api.ledgerEntries(newest + 1, Math.min(pageSize, loaded.size - newest - 1))).entries), ...loaded.entries] }));
+  const toNewest = () => { setLoaded(null); setTurn(turn + 1); go(ledgerHref(null, filter, show)); };
+
+  const open = entry === null ? null : listed ?? alone;
+  const at = open ? loaded.entries.findIndex((e) => e.seq === open.seq) : -1;
+  const neighbour = (step: number): number | null => (at >= 0 ? loaded.entries[at + step]?.seq ?? null : null);
+  const hasOlder = filtered ? loaded.next !== null : lowest > 0 && loaded.entries.length > 0;
+  const stopped = filtered && loaded.next !== null && loaded.lookedTo > 0 && loaded.lookedTo < lowest;
   return (
-    <div class="ledger">
-      <div class="bar"><h1>Ledger</h1><span class="quiet">{plural(head.size, 'entry', 'entries')}, newest first</span>
-        {newest < head.size - 1 && <a href={ledgerHref()}>to the newest</a>}
-        {grown > 0 && <button type="button" class="pill" onClick={() => setTurn(turn + 1)}>{exact(grown)} new</button>}</div>
-      <Head head={head} />
-      {entries.length === 0 ? <Notice title="The ledger is empty."><p>Its first entry is written when the appliance starts on a new data directory.</p></Notice>
-        : <ol class="thread" aria-label="entries, newest first">{entries.map((e, i) => {
-          const above = entries[i - 1];
-          const below = entries[i + 1];
-          const date = day(parseTime(e.recorded));
-          return (
-            <>
-              {(!above || day(parseTime(above.recorded)) !== date) && <li class="day" key={`d${date}`}>{date}</li>}
-              {above && above.epoch !== e.epoch && <li class="knot epoch" key={`e${above.epoch}`}>epoch {above.epoch} begins: a new signing key</li>}
-              {(!above || above.batch !== e.batch) && <li class="knot" key={`b${e.batch}`}><span>checkpoint</span> <span class="quiet">group {exact(e.batch)}, size {exact(e.seq + 1)}</span>
-                {e.seq >= head.published_size && <span class="quiet"> · not yet published</span>}</li>}
-              <Entry key={e.seq} entry={e} marked={e.seq === entry} fits={below ? below.integrity.this_hash === e.integrity.prev_hash : null} published={e.seq < head.published_size} />
-            </>
-          );
-        })}</ol>}
-      {lowest > 0 && entries.length > 0 && <p class="older"><button type="button" onClick={loadOlder} disabled={older === 'loading'}>
-        {older === 'loading' ? 'Reading …' : older === 'failed' ? 'Older entries did not come. Try again' : 'Older'}</button></p>}
+    <div class={`ledger ${open ? 'with-sheet' : ''}`}>
+      <div class="column">
+        <div class="bar"><h1>Ledger</h1>
+          {grown > 0 && newest === loaded.size - 1 && <button type="button" class="pill" onClick={toNewest}>{exact(grown)} new</button>}
+          {grown > 0 && newest !== loaded.size - 1 && <button type="button" class="link" onClick={toNewest}>{exact(grown)} new, to the newest</button>}</div>
+        <LedgerHeadCard head={head} filter={filter} show={show} now={now} />
+        {show === 'check' && <LedgerCheckPanel now={now} />}
+        <LedgerFilters filter={filter} entries={loaded.entries} />
+        <p class="tally quiet" aria-live="polite">
+          {!filtered ? (newest < loaded.size - 1 ? <>entries #{exact(lowest)} to #{exact(newest)} of {exact(loaded.size)} · <button type="button" class="link" onClick={toNewest}>to the newest</button></> : `${plural(loaded.size, 'entry', 'entries')}, newest first`)
+            : `${exact(loaded.matches ?? 0)}${loaded.counted ? '' : ' or more'} ${loaded.matches === 1 ? 'entry matches' : 'entries match'}, newest first`}
+          {filtered && loaded.indexed < loaded.size && <span class="amber"> · the newest {plural(loaded.size - loaded.indexed, 'entry is', 'entries are')} not in the index yet</span>}
+        </p>
+        {newest < loaded.size - 1 && !filtered && <p class="older"><button type="button" onClick={newer} disabled={more === 'loading'}>{more === 'failed' ? 'Newer entries did not come. Try again' : 'Newer'}</button></p>}
+        {loaded.size === 0 ? <Notice title="The ledger is empty."><p>Its first entry is written when the appliance starts on a new data directory.</p></Notice>
+          : loaded.entries.length === 0 && !hasOlder ? <Notice title="No entry matches."><p>Remove a filter above, or <a href={ledgerHref()}>see all entries</a>.</p></Notice>
+          : <div class={here ? '' : 'stale'} aria-busy={!here}><ChainView rows={rows} filter={filter} open={entry} now={now} /></div>}
+        {stopped && <p class="older quiet">Every match down to #{exact(loaded.lookedTo)} is above. Older entries were not looked at yet.</p>}
+        {hasOlder && <p class="older"><button type="button" onClick={older} disabled={more === 'loading'}>
+          {more === 'loading' ? 'Reading …' : more === 'failed' ? 'Older entries did not come. Try again' : stopped ? 'Look further back' : 'Older'}</button></p>}
+      </div>
+      {open && <EntrySheet entry={open} head={head} filter={filter} now={now} newer={neighbour(-1)} older={neighbour(1)} onClose={() => go(ledgerHref(null, filter, show))} />}
     </div>
-  );
-}
-
-function show(seq: number): void {
-  const element = document.getElementById(`entry-${seq}`);
-  element?.scrollIntoView({ block: 'start' });
-  element?.focus({ preventScroll: true });
-}
-
-function Head({ head }: { head: LedgerHead }) {
-  return (
-    <section class="ledgerhead" aria-label="head of the ledger">
-      <dl class="facts">
-        <dt>origin</dt><dd><Copy text={head.origin}><span class="mono">{head.origin}</span></Copy></dd>
-        <dt>head</dt><dd><b>{exact(head.size)}</b> entries, root <Copy text={head.root}><span class="mono">{head.root}</span></Copy></dd>
-        <dt>published</dt><dd>{head.published_size === head.size ? 'all of it' : `up to ${exact(head.published_size)}`}<span class="quiet">; epoch {head.epoch}</span></dd>
-        <dt>identity</dt><dd><Copy text={head.identity_vkey}><span class="mono">{head.identity_vkey}</span></Copy></dd>
-      </dl>
-      <details>
-        <summary>Check it without trusting this page</summary>
-        <p>What stands here is what this appliance says about itself. Keep a published head on another machine, and let the verifier decide:</p>
-        <pre>evident ledger head &gt; head.note{'\n'}evident verify DATA --known-head head.note</pre>
-        <p>The newest checkpoint:</p>
-        <div class="command"><pre>{head.checkpoint}</pre><Copy text={head.checkpoint} label="copy the checkpoint" /></div>
-      </details>
-    </section>
-  );
-}
-
-/** What an entry says, in one line. */
-function said(e: LedgerEntry): string {
-  const parts = [e.action?.tool_name, e.action?.target, e.approval?.state && e.approval.state !== 'not_required' ? e.approval.state : '', e.policy?.name, e.policy?.decision].filter(Boolean);
-  if (e.approval?.approver_id) parts.push(`by ${e.approval.approver_id}${e.approval.identity_source === 'claimed' ? ' (reported)' : ''}`);
-  return parts.join(' · ') || (e.workflow_id ?? '');
-}
-
-function Entry({ entry: e, marked, fits, published }: { entry: LedgerEntry; marked: boolean; fits: boolean | null; published: boolean }) {
-  const at = parseTime(e.recorded);
-  return (
-    <li id={`entry-${e.seq}`} tabIndex={-1} class={`entry ${marked ? 'marked' : ''} ${published ? '' : 'fresh'}`}>
-      <details open={marked}>
-        <summary>
-          <span class="mono seq">#{e.seq}</span>
-          <time dateTime={e.recorded} title={fullTime(at)}>{clock(at)}</time>
-          <b class="type">{e.type}</b>
-          <span class="said">{e.action?.side_effect_level && <SideEffectMark level={e.action.side_effect_level} word={false} />} {said(e)}{e.approval?.args_match === false && <span class="bad"> arguments differ</span>}</span>
-          <span class="mono hash" title={e.integrity.this_hash}>{short(e.integrity.this_hash, 10)}</span>
-        </summary>
-        <dl class="facts">
-          {e.run_id && <><dt>run</dt><dd><a class="mono" href={runHref(e.run_id, e.span_id ?? null)}>{e.run_id}</a></dd></>}
-          <dt>entry</dt><dd><a class="mono" href={ledgerHref(e.seq)}>#{e.seq}</a> <span class="quiet">{e.id}</span></dd>
-          <dt>recorded</dt><dd>{fullTime(at)} <span class="quiet">the appliance's clock</span></dd>
-          <dt>this hash</dt><dd><Copy text={e.integrity.this_hash}><span class="mono wrap">{e.integrity.this_hash}</span></Copy></dd>
-          <dt>hash before</dt><dd><Copy text={e.integrity.prev_hash}><span class="mono wrap">{e.integrity.prev_hash}</span></Copy></dd>
-        </dl>
-        <pre>{JSON.stringify(e, null, 2)}</pre>
-      </details>
-      {fits === false && <p class="bad" role="alert">The hash before entry #{e.seq} is not the hash of entry #{e.seq - 1}. Run <code>evident verify</code> now.</p>}
-    </li>
   );
 }

@@ -15,7 +15,7 @@ function Page() {
   return (
     <Frame route={route}>
       {route.page === 'run' ? <RunPage key={route.id} id={route.id} step={route.step} all={route.all} />
-        : route.page === 'ledger' ? <LedgerPage entry={route.entry} />
+        : route.page === 'ledger' ? <LedgerPage entry={route.entry} filter={route.filter} show={route.show} />
         : <RunsPage filter={route.filter} />}
     </Frame>
   );

@@ -1,25 +1,38 @@
 // Every view has an address, and all of it stands in the query string, because the appliance serves one page at `/`:
 //   /?workflow=…&outcome=…&session=…&tool=…&q=…   the runs, filtered
 //   /?run=ID&step=SPAN&view=all                   one run, one step of it
-//   /?page=ledger&entry=SEQ                       the ledger, at an entry
+//   /?page=ledger&type=…&tool=…&entry=SEQ&show=…  the ledger, filtered, one entry of it, and what is open above it
 import { useEffect, useState } from 'preact/hooks';
 
 export const filterNames = ['workflow', 'outcome', 'session', 'tool', 'q', 'tenant', 'environment', 'from', 'to'] as const;
 export type FilterName = (typeof filterNames)[number];
 export type Filter = Partial<Record<FilterName, string>>;
+
+export const ledgerFilterNames = ['type', 'tool', 'actor', 'approval', 'args_match', 'level', 'workflow', 'tenant', 'run', 'since', 'until'] as const;
+export type LedgerFilterName = (typeof ledgerFilterNames)[number];
+export type LedgerFilter = Partial<Record<LedgerFilterName, string>>;
+/** What is open above the entries: the head to take away, or the check. */
+export type LedgerPanel = 'head' | 'check' | null;
+
 export type Route =
   | { page: 'runs'; filter: Filter }
   | { page: 'run'; id: string; step: string | null; all: boolean }
-  | { page: 'ledger'; entry: number | null };
+  | { page: 'ledger'; entry: number | null; filter: LedgerFilter; show: LedgerPanel };
 
 export function parseRoute(search: string): Route {
   const q = new URLSearchParams(search);
-  const id = q.get('run');
-  if (id) return { page: 'run', id, step: q.get('step'), all: q.get('view') === 'all' };
   if (q.get('page') === 'ledger') {
     const entry = q.get('entry');
-    return { page: 'ledger', entry: entry !== null && /^\d{1,15}$/.test(entry) ? Number(entry) : null };
+    const show = q.get('show');
+    const filter: LedgerFilter = {};
+    for (const name of ledgerFilterNames) { const value = q.get(name); if (value) filter[name] = value; }
+    return {
+      page: 'ledger', filter, entry: entry !== null && /^\d{1,15}$/.test(entry) ? Number(entry) : null,
+      show: show === 'head' || show === 'check' ? show : null,
+    };
   }
+  const id = q.get('run');
+  if (id) return { page: 'run', id, step: q.get('step'), all: q.get('view') === 'all' };
   const filter: Filter = {};
   const aliases: Record<string, FilterName> = { status: 'outcome', session_id: 'session' };
   for (const [name, value] of q) {
@@ -37,7 +50,9 @@ export function href(route: Route): string {
     if (route.all) q.set('view', 'all');
   } else if (route.page === 'ledger') {
     q.set('page', 'ledger');
+    for (const name of ledgerFilterNames) if (route.filter[name]) q.set(name, route.filter[name]);
     if (route.entry !== null) q.set('entry', String(route.entry));
+    if (route.show) q.set('show', route.show);
   } else {
     for (const name of filterNames) if (route.filter[name]) q.set(name, route.filter[name]);
   }
@@ -47,7 +62,13 @@ export function href(route: Route): string {
 
 export const runsHref = (filter: Filter = {}) => href({ page: 'runs', filter });
 export const runHref = (id: string, step: string | null = null) => href({ page: 'run', id, step, all: false });
-export const ledgerHref = (entry: number | null = null) => href({ page: 'ledger', entry });
+export const ledgerHref = (entry: number | null = null, filter: LedgerFilter = {}, show: LedgerPanel = null) => href({ page: 'ledger', entry, filter, show });
+
+/** What an address shows, without what is open in it: a step beside its run, an entry beside its ledger. */
+export function viewOf(search: string): string {
+  const route = parseRoute(search);
+  return route.page === 'run' ? href({ page: 'run', id: route.id, step: null, all: false }) : route.page === 'ledger' ? ledgerHref(null, route.filter) : href(route);
+}
 
 const moved = 'evident:moved';
 
@@ -55,7 +76,11 @@ const moved = 'evident:moved';
 export function go(to: string, replace = false): void {
   if (to === location.pathname + location.search) return;
   if (replace) history.replaceState(null, '', to);
-  else { history.pushState(null, '', to); scrollTo(0, 0); }
+  else {
+    const stays = viewOf(location.search) === viewOf(to.includes('?') ? to.slice(to.indexOf('?')) : '');
+    history.pushState(null, '', to);
+    if (!stays) scrollTo(0, 0);
+  }
   dispatchEvent(new Event(moved));
 }
 

@@ -26,9 +26,10 @@ test('bars are clipped to the scale', () => {
 test('every view comes back from its own address', () => {
   const routes = [
     { page: 'runs', filter: {} }, { page: 'runs', filter: { workflow: 'refund v7&x', outcome: 'failure', session: 'ticket-9421', tool: 'gmail.send', q: 'a=b' } },
-    { page: 'run', id: 'run/ü 1', step: 'abc', all: true }, { page: 'run', id: 'r', step: null, all: false }, { page: 'ledger', entry: 41 }, { page: 'ledger', entry: null },
+    { page: 'run', id: 'run/ü 1', step: 'abc', all: true }, { page: 'run', id: 'r', step: null, all: false }, { page: 'ledger', entry: 41, filter: {}, show: null },
+    { page: 'ledger', entry: null, filter: { tool: 'a&b' }, show: 'head' },
   ] as const;
   for (const r of routes) assert.deepEqual(parseRoute(new URL(href(r), 'http://h').search), r);
   assert.deepEqual(parseRoute('?status=failure&session_id=s&unknown=1'), { page: 'runs', filter: { outcome: 'failure', session: 's' } });
-  assert.deepEqual(parseRoute('?page=ledger&entry=-1'), { page: 'ledger', entry: null });
+  assert.deepEqual(parseRoute('?page=ledger&entry=-1'), { page: 'ledger', entry: null, filter: {}, show: null });
 });
