@@ -495,7 +495,7 @@ public sealed class TraceAudit
     }
 
     private void Unreadable(string name, Exception why) => findings.Add(Verdict.Incomplete, "partitions that cannot be read",
-        $"partition {name} cannot be read: {why.Message}{(Sqlite.HasLog(PathOf(name)) && !File.Exists(PathOf(name) + "-shm") ? " It has a log (-wal) without its index (-shm): copy both, or start and stop the appliance once." : "")}", FileOf(name));
+        $"partition {name} cannot be read: {why.Message}", FileOf(name));
 
     private static bool IsUnreadable(Exception e) => e is SqliteException or StoreException or InvalidDataException or IOException or UnauthorizedAccessException;
 

@@ -117,7 +117,8 @@ public sealed class LedgerSearchTests
         var head = at.Store.LedgerHead();
         var beat = all.Last(e => e.Json.GetProperty("type").GetString() == "ledger.heartbeat");
         Assert.Equal((beat.Seq, beat.Json.GetProperty("recorded").GetString()), (head.LastHeartbeat!.Seq, head.LastHeartbeat.Recorded));
-        Assert.Equal(60_000, head.LastHeartbeat.IntervalMs);
+        Assert.Equal(beat.Json.GetProperty("heartbeat").GetProperty("interval_ms").GetInt64(), head.LastHeartbeat.IntervalMs);
+        Assert.Equal(beat.Json.GetProperty("heartbeat").GetProperty("state").GetString(), head.LastHeartbeat.State);
         var anchors = all.Where(e => e.Json.GetProperty("type").GetString() == "ledger.anchor").ToArray();
         long largest = anchors.Max(e => e.Json.GetProperty("anchor").GetProperty("head").GetProperty("size").GetInt64());
         Assert.Equal((largest, "auditor-1", "0a1b2c3d", false), (head.Anchored!.Size, head.Anchored.Witness, head.Anchored.KeyId, head.Anchored.FileThere));
