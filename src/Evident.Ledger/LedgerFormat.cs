@@ -29,6 +29,10 @@ public static class LedgerFormat
     public static string OriginOf(ReadOnlySpan<byte> identityPublicKey) =>
         "evident.local/" + Convert.ToHexStringLower(SHA256.HashData(identityPublicKey))[..32];
 
+    /// <summary>True when the text has the form of an origin; whose it is remains open.</summary>
+    public static bool IsOrigin(ReadOnlySpan<byte> text) =>
+        text.Length == 46 && text.StartsWith("evident.local/"u8) && !text[14..].ContainsAnyExcept("0123456789abcdef"u8);
+
     public static string EpochKeyName(string origin, long epoch) => string.Create(CultureInfo.InvariantCulture, $"{origin}/epoch/{epoch}");
 
     /// <summary>20 digits, so that name order is number order.</summary>

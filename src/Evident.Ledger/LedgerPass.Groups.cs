@@ -7,7 +7,7 @@ internal sealed partial class LedgerPass
     private enum Signed { Valid, Unknown, Invalid, EntryDamaged }
 
     private const long AgeToleranceMillis = 60_000;
-    private readonly byte[] epochBoot = new byte[8];
+    private ulong epochBoot;
     private readonly byte[] lastTime = new byte[24];
     private string genesisLog = "", genesisCustody = "";
     private byte[]? genesisIdentity, genesisEpochKey;
@@ -42,7 +42,7 @@ internal sealed partial class LedgerPass
     private void SettleOrigin(string noted)
     {
         string derived = genesisIdentity is null ? "" : LedgerFormat.OriginOf(genesisIdentity);
-        Origin = genesisLog.Length > 0 && genesisLog == derived ? derived : noted;
+        NameOrigin(genesisLog.Length > 0 && genesisLog == derived ? derived : noted);
         if (genesisIdentity is not null && derived == Origin)
         {
             Identity = new NoteKey(Origin, genesisIdentity);
@@ -59,6 +59,13 @@ internal sealed partial class LedgerPass
         }
     }
 
+    private void NameOrigin(string origin)
+    {
+        Origin = origin;
+        byte[] text = Encoding.UTF8.GetBytes(origin);
+        originDigits = LedgerFormat.IsOrigin(text) ? Digits32.Parse(text.AsSpan(text.Length - 32)) : null;
+    }
+
     /// <summary>The first checkpoint line could not be read: entry 0 alone must do.</summary>
     private void SettleOriginUnnoted()
     {
@@ -73,11 +80,10 @@ internal sealed partial class LedgerPass
         KeepScopes();
         scopesUnsure = true;
         scopes.Clear();
-        groupScopes.Clear();
     }
 
     /// <summary>What a torn tail did to the counts must not stay: the first change after the valid point keeps them as they were there.</summary>
-    private void KeepScopes() => scopesAtValid ??= new Dictionary<string, long>(scopes, StringComparer.Ordinal);
+    private void KeepScopes() => scopesAtValid ??= scopes.Copy();
 
     /// <summary>A torn rotation opened nothing.</summary>
     private void RestoreEpoch()
@@ -89,41 +95,25 @@ internal sealed partial class LedgerPass
         }
     }
 
-    private void RestoreScopes()
-    {
-        if (scopesAtValid is { } kept)
-        {
-            scopes.Clear();
-            foreach (var (scope, next) in kept)
-            {
-                scopes[scope] = next;
-            }
-        }
-    }
-
-    /// <summary>Counters and notes that need the parsed line.</summary>
-    private EntryFlaw Remember(ReadOnlySpan<byte> line, ReadOnlySpan<byte> type, long seq)
+    /// <summary>Counters, and the notes that entries of the log itself give.</summary>
+    /// <param name="text">The line, parsed, and its type; empty for an entry of another kind.</param>
+    private EntryFlaw Remember(in LineRecord line, ReadOnlySpan<byte> text, ReadOnlySpan<byte> type, long seq)
     {
         var flaw = EntryFlaw.None;
-        parser.Text(line, "recorded"u8).CopyTo(lastTime);
+        chunk.Recorded(at).CopyTo(lastTime);
         FirstTime ??= Encoding.ASCII.GetString(lastTime);
-        var scope = parser.Text(line, "scope"u8);
-        if (!scope.IsEmpty)
+        if (line.HasScope)
         {
-            string id = Encoding.ASCII.GetString(scope);
-            long number = parser.Integer(line, "scope_seq"u8);
-            bool known = groupScopes.TryGetValue(id, out long next) || scopes.TryGetValue(id, out next);
-            flaw |= number != (known ? next : 0) && !(scopesUnsure && !known) ? EntryFlaw.Scope : 0;
-            groupScopes[id] = number + 1;
+            bool known = scopes.TryNext(line.Scope, out long next);
+            flaw |= line.ScopeSeq != (known ? next : 0) && !(!known && (scopesUnsure || scopes.Full)) ? EntryFlaw.Scope : 0;
+            scopes.Count(line.Scope, line.ScopeSeq + 1);
         }
 
-        var boot = parser.Text(line, "boot"u8);
-        long mono = parser.Integer(line, "mono"u8);
+        long mono = line.Mono;
         bool opens = type.SequenceEqual("ledger.epoch"u8) || seq == 0;
-        if (opens || epochFirstMono < 0 || !boot.SequenceEqual(epochBoot))
+        if (opens || epochFirstMono < 0 || line.Boot != epochBoot)
         {
-            boot.CopyTo(epochBoot);
-            epochFirstMono = mono;
+            (epochBoot, epochFirstMono) = (line.Boot, mono);
         }
 
         if (!opens && !type.SequenceEqual("ledger.clock"u8) && (seq - epochFirstSeq >= epochEntries || mono - epochFirstMono > Math.Min(epochMillis, long.MaxValue / 2) + AgeToleranceMillis))
@@ -131,9 +121,9 @@ internal sealed partial class LedgerPass
             flaw |= EntryFlaw.Age;
         }
 
-        if (type.StartsWith("ledger."u8))
+        if (line.OfLedger)
         {
-            NoteOf(line, type);
+            NoteOf(text, type);
         }
 
         return flaw;
@@ -141,8 +131,7 @@ internal sealed partial class LedgerPass
 
     private void NoteOf(ReadOnlySpan<byte> line, ReadOnlySpan<byte> type)
     {
-        Finding At(int code, string sentence) => new(
-            code, sentence, segment.Name, lineNumber, lines.Offset, lines.Offset + lines.LineLength + 1, expectedSeq, expectedSeq);
+        Finding At(int code, string sentence) => AtLine(code, sentence, expectedSeq, expectedSeq);
 
         if (type.SequenceEqual("ledger.recovery"u8))
         {
@@ -176,16 +165,20 @@ internal sealed partial class LedgerPass
     /// <summary>Quarantine files that recovery entries name.</summary>
     public HashSet<string> Recovered { get; } = new(StringComparer.Ordinal);
 
-    private Finding AtLine(int code, string sentence) => new(
-        code, sentence, segment.Name, lineNumber, lines.Offset, lines.Offset + lines.LineLength + 1,
-        group.Count > 0 ? group.FirstSeq : -1, group.Count > 0 ? expectedSeq - 1 : -1);
+    /// <summary>About the current line.</summary>
+    private Finding AtLine(int code, string sentence, long fromSeq, long toSeq) => new(
+        code, sentence, segment.Name, lineNumber, chunk[at].Offset, chunk[at].End, fromSeq, toSeq);
 
-    private void ReadCheckpoint()
+    /// <summary>About the current checkpoint line and the entries of its group.</summary>
+    private Finding AtLine(int code, string sentence) =>
+        AtLine(code, sentence, group.Count > 0 ? group.FirstSeq : -1, group.Count > 0 ? expectedSeq - 1 : -1);
+
+    private void ReadCheckpoint(NoteRecord read)
     {
-        if (!CheckpointLine.TryParse(lines.Line, parser, out var note, out string failure))
+        if (read.Note is not { } note)
         {
             SettleDisputed(null);
-            Findings.Add(AtLine(Verdict.Malformed, $"checkpoint line: {failure}"));
+            Findings.Add(AtLine(Verdict.Malformed, $"checkpoint line: {read.Failure}"));
             SettleOriginUnnoted();
             AdoptRotation(null, entryTrusted: group.Count == 1);
             CloseUnchecked();
@@ -226,9 +219,9 @@ internal sealed partial class LedgerPass
         }
 
         byte[] root = frontier.Root();
-        bool parsed = Checkpoint.TryParse(note.Text, out var checkpoint);
-        bool sameRoot = parsed && checkpoint.Root.AsSpan().SequenceEqual(root);
-        var signed = Judge(note, sameRoot, out int code, out string why);
+        var checkpoint = read.Checkpoint;
+        bool sameRoot = checkpoint is not null && checkpoint.Root.AsSpan().SequenceEqual(root);
+        var signed = Judge(read, note, sameRoot, out int code, out string why);
         lastMalformed = false;
         if (signed == Signed.Invalid)
         {
@@ -236,7 +229,7 @@ internal sealed partial class LedgerPass
             AdoptRotation(note.Signatures.Count > 0 ? note : null, entryTrusted: sameRoot);
             CloseUnchecked(alreadyInTree: true);
         }
-        else if (!parsed)
+        else if (checkpoint is null)
         {
             Findings.Add(AtLine(Verdict.Malformed, "checkpoint line: the signed text is no checkpoint."));
             CloseUnchecked(alreadyInTree: true);
@@ -290,7 +283,7 @@ internal sealed partial class LedgerPass
     /// <summary>The signed root is the root of these lines (or the tree was lost before): what they say was signed.</summary>
     private void Confirm(Checkpoint checkpoint)
     {
-        int seen = Findings.Count;
+        long seen = Findings.Count;
         ReportFlaws(group, null);
         if (group.HasGenesis && (Identity is null || genesisLog != Origin))
         {
@@ -303,10 +296,7 @@ internal sealed partial class LedgerPass
             KeepScopes();
         }
 
-        foreach (var (scope, next) in groupScopes)
-        {
-            scopes[scope] = next;
-        }
+        scopes.Confirm();
 
         Findings.AddRange(group.Notes);
         Recovered.UnionWith(group.Recovered);
@@ -316,7 +306,7 @@ internal sealed partial class LedgerPass
         Progress?.Report(expectedSeq);
         if (sound)
         {
-            Snapshot(segment.Name, lines.Offset + lines.LineLength + 1, checkpoint.Root);
+            Snapshot(segment.Name, chunk[at].End, checkpoint.Root);
         }
     }
 
@@ -331,7 +321,7 @@ internal sealed partial class LedgerPass
         valid.TreeLost = treeLost;
         previous.CopyTo(valid.Previous, 0);
         valid.Frontier.CopyFrom(frontier);
-        valid.Findings = Findings.Count;
+        valid.Findings = Findings.Here();
         scopesAtValid = null;
     }
 
@@ -353,10 +343,7 @@ internal sealed partial class LedgerPass
             LoseScopes();
         }
 
-        foreach (var (scope, next) in groupScopes)
-        {
-            scopes[scope] = next;
-        }
+        scopes.Confirm();
 
         for (int i = 0; i < group.Count; i++)
         {
