@@ -48,5 +48,17 @@ public static class LedgerFormat
             && long.TryParse(name[..20], NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 
+    /// <summary>
+    /// What destroying a key that was kept so is worth: L1 its file was overwritten, synced and unlinked, and flash may keep remnants; L2 what was
+    /// left opens nothing without the machine's TPM; L3 it never left its token. Empty for a custody that is not known.
+    /// </summary>
+    public static string CustodyLevel(string custody) => custody switch
+    {
+        "file" or "passphrase" or "systemd-creds" => "L1",
+        "tpm2" => "L2",
+        "pkcs11" => "L3",
+        _ => "",
+    };
+
     public static string HashText(ReadOnlySpan<byte> hash) => HashPrefix + Convert.ToHexStringLower(hash);
 }

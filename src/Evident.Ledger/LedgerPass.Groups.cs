@@ -95,7 +95,7 @@ internal sealed partial class LedgerPass
         }
     }
 
-    /// <summary>Counters, and the notes that entries of the log itself give.</summary>
+    /// <summary>Counters of the epoch and of scopes, and what the entry says about the appliance.</summary>
     /// <param name="text">The line, parsed, and its type; empty for an entry of another kind.</param>
     private EntryFlaw Remember(in LineRecord line, ReadOnlySpan<byte> text, ReadOnlySpan<byte> type, long seq)
     {
@@ -121,49 +121,8 @@ internal sealed partial class LedgerPass
             flaw |= EntryFlaw.Age;
         }
 
-        if (line.OfLedger)
-        {
-            NoteOf(text, type);
-        }
-
-        return flaw;
+        return flaw | Observe(line, text, type);
     }
-
-    private void NoteOf(ReadOnlySpan<byte> line, ReadOnlySpan<byte> type)
-    {
-        Finding At(int code, string sentence) => AtLine(code, sentence, expectedSeq, expectedSeq);
-
-        if (type.SequenceEqual("ledger.recovery"u8))
-        {
-            int details = parser.Find(line, 0, "recovery"u8);
-            long bytes = parser.Nodes[parser.Find(line, details, "quarantined_bytes"u8)].Integer;
-            int file = parser.Find(line, details, "quarantine_file"u8);
-            string name = file < 0 ? "" : Member(line, details, "quarantine_file"u8);
-            if (name.Length > 0)
-            {
-                group.Recovered.Add(name);
-            }
-
-            group.Notes.Add(bytes > 0
-                ? At(Verdict.Notes, $"recovery after a stop that was not clean: a torn tail of {bytes} bytes was moved to quarantine/{name}.")
-                : At(0, "recovery after a stop that was not clean; nothing was torn."));
-        }
-        else if (type.SequenceEqual("ledger.incarnation"u8))
-        {
-            group.Notes.Add(At(Verdict.Notes, "an operator accepted a ledger that had lost entries."));
-        }
-        else if (type.SequenceEqual("ledger.clock"u8))
-        {
-            group.Notes.Add(At(Verdict.Notes, "the wall clock jumped."));
-        }
-        else if (type.SequenceEqual("ledger.epoch"u8) && group.RotationReason == "key_lost")
-        {
-            group.Notes.Add(At(Verdict.Notes, "the epoch key was lost; the identity key opened the new epoch."));
-        }
-    }
-
-    /// <summary>Quarantine files that recovery entries name.</summary>
-    public HashSet<string> Recovered { get; } = new(StringComparer.Ordinal);
 
     /// <summary>About the current line.</summary>
     private Finding AtLine(int code, string sentence, long fromSeq, long toSeq) => new(
@@ -213,6 +172,7 @@ internal sealed partial class LedgerPass
 
         SettleDisputed(null);
         before.CopyFrom(frontier);
+        KeepHeadBeforeRotation();
         for (int i = 0; i < group.Count; i++)
         {
             frontier.Append(group.Leaf(i));
@@ -298,12 +258,10 @@ internal sealed partial class LedgerPass
 
         scopes.Confirm();
 
-        Findings.AddRange(group.Notes);
-        Recovered.UnionWith(group.Recovered);
-        expectedBatch = group.LastBatch >= 0 ? group.LastBatch + 1 : expectedBatch + 1;
+        TakeNotes();
+        expectedBatch = group.LastBatch >= 0 ? group.LastBatch + 1 : expectedBatch < 0 ? -1 : expectedBatch + 1;
         LastTime = Encoding.ASCII.GetString(lastTime);
         group.Clear();
-        Progress?.Report(expectedSeq);
         if (sound)
         {
             Snapshot(segment.Name, chunk[at].End, checkpoint.Root);
@@ -365,6 +323,7 @@ internal sealed partial class LedgerPass
         (EntryFlaw.Batch, Verdict.Altered, "batch is not the number of this group: groups were merged, split, removed or added."),
         (EntryFlaw.Log, Verdict.Altered, "log names another ledger."),
         (EntryFlaw.Scope, Verdict.Altered, "scope_seq does not follow the scope's last number."),
+        (EntryFlaw.Incarnation, Verdict.Altered, "found is not the head that this ledger had before the rotation in front of this incarnation."),
         (EntryFlaw.Epoch, Verdict.KeyViolation, "epoch is not the epoch whose key signs here (K4)."),
         (EntryFlaw.Misplaced, Verdict.KeyViolation, "a genesis or rotation entry is missing here, misplaced or not alone in its group (K2)."),
         (EntryFlaw.Age, Verdict.KeyViolation, "the epoch is older or longer than the ledger allows: a rotation is missing (K5)."),
@@ -424,7 +383,7 @@ internal sealed partial class LedgerPass
         {
             bool differs = claimed is not null && !held.Leaf(i).SequenceEqual(claimed);
             signed[i] = differs ? claimed : null;
-            bool usable = !differs && !held.Is(i, EntryFlaw.Malformed);
+            bool usable = !differs && !held.Is(i, EntryFlaw.Malformed | EntryFlaw.Withheld);
             claimed = usable ? held.Claim(i).ToArray() : null;
         }
 
@@ -470,7 +429,7 @@ internal sealed partial class LedgerPass
             }
         }
 
-        bool lastAlone = nextClaim is null && (breaks == 0 || (breaks == 1 && broken == count - 1));
+        bool lastAlone = nextClaim is null && !held.AnyWithheld && (breaks == 0 || (breaks == 1 && broken == count - 1));
         Findings.Add(lastAlone
             ? held.About(count - 1, count - 1, Verdict.Altered, "the line was changed: the root that was signed is not reached, and every line before it is chained.")
             : held.About(0, count - 1, Verdict.Altered, "lines of this group were changed, removed or added: the root that was signed is not reached."));

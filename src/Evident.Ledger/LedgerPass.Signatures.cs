@@ -108,7 +108,13 @@ internal sealed partial class LedgerPass
         {
             if (Epochs.Count == 0 || epoch.Number > Epochs[^1].Number)
             {
+                if (Epochs.Count == MaxEpochs)
+                {
+                    Epochs.RemoveAt(0);
+                }
+
                 Epochs.Add(epoch); // a repeated segment opens nothing new
+                EpochKeys.Remove(epoch.Number - MaxEpochs);
             }
         }
     }

@@ -6,7 +6,7 @@ namespace Evident.Ledger;
 /// <summary>
 /// One pass over the segments: LJ-1 and schema of every line, numbering, chain, root and signatures at every checkpoint, epochs. Used by
 /// the verifier, which reports all it finds, and by the log at start, which refuses on the first thing that is not a torn tail. Never
-/// writes. Memory does not grow with the ledger, except by one counter per scope and one key per epoch.
+/// writes. Memory does not grow with the ledger, except by counters per scope and source and one key per epoch, each up to a limit.
 /// </summary>
 /// <remarks>
 /// What a line says by itself (LJ-1, schema, leaf hash, a likely signature) is read ahead on other threads (<see cref="SegmentChunks"/>);
@@ -34,7 +34,7 @@ internal sealed partial class LedgerPass(string directory)
     private LineChunk?[] ring = [];
     private LineChunk chunk = null!;
     private int at; // the current line in the chunk
-    private long lineNumber;
+    private long lineNumber, totalBytes;
     private ScopeCounters scopes = new();
     private ScopeCounters? scopesAtValid;
     private bool scopesUnsure;
@@ -43,6 +43,12 @@ internal sealed partial class LedgerPass(string directory)
 
     /// <summary>Threads that parse ahead of this one, 0 or more; a short segment needs none.</summary>
     public int Ahead { get; init; } = Math.Min(Environment.ProcessorCount, 12);
+
+    /// <summary>
+    /// The lines are a part of a ledger: some entries are withheld and only their hashes are there. The chain goes through them; their
+    /// members cannot be checked, and sources are not counted. Set before <see cref="StartAt(PartStart)"/> where the part does not begin at 0.
+    /// </summary>
+    public bool AllowWithheld { get; init; }
 
     /// <summary>Test seam: small chunks make a small ledger take every turn that a large one takes.</summary>
     public int ChunkBytes { get; init; } = SegmentChunks.DefaultBytes;
@@ -60,7 +66,10 @@ internal sealed partial class LedgerPass(string directory)
 
     public long Epoch { get; private set; } = 1;
 
+    /// <summary>The newest 10,000 of them (27 years of days): what is older than that is checked as it is passed and not kept.</summary>
     public List<EpochSummary> Epochs { get; } = [];
+
+    private const int MaxEpochs = 10_000;
 
     /// <summary>Entries covered by the last valid checkpoint line, and its root.</summary>
     public long Size => valid.Size;
@@ -85,8 +94,11 @@ internal sealed partial class LedgerPass(string directory)
     /// <summary>Called for each checkpoint line whose signatures are valid: size and root that were signed.</summary>
     public Action<long, byte[]>? OnSigned { get; set; }
 
-    /// <summary>Told the number of entries passed, once per group.</summary>
-    public IProgress<long>? Progress { get; set; }
+    /// <summary>Told how far the pass is, once per chunk.</summary>
+    public IProgress<VerifyProgress>? Progress { get; set; }
+
+    /// <summary>Bytes of the segments read.</summary>
+    public long Bytes { get; private set; }
 
     /// <summary>State just after the last valid checkpoint line: where a torn tail starts and where the log goes on.</summary>
     private ValidPoint valid = new();
@@ -101,7 +113,13 @@ internal sealed partial class LedgerPass(string directory)
         public FindingList.Mark Findings;
     }
 
-    public sealed record EpochSummary(long Number, long FirstSeq, string Custody, string PublicKey, string Reason);
+    public sealed record EpochSummary(long Number, long FirstSeq, string Custody, string PublicKey, string Reason)
+    {
+        /// <summary>How well the old key is gone after a rotation (docs/ledger-format.md section 6).</summary>
+        public string Level => LedgerFormat.CustodyLevel(Custody);
+    }
+
+    private long startedAt = -1; // first entry, when the pass began in the middle
 
     internal ValidPoint Valid => valid;
 
@@ -122,19 +140,50 @@ internal sealed partial class LedgerPass(string directory)
         }
 
         segment = at;
+        (startedAt, sources, incarnationNumber) = (hint.Size, null, -1);
         Snapshot(at.Name, offset, hint.Root);
+    }
+
+    /// <summary>
+    /// Starts in front of the first entry of a part that does not begin at 0. The caller has checked that all of this belongs to the signed
+    /// head that the part rests on. The first segment is the one named <see cref="PartStart.From"/>.
+    /// </summary>
+    public void StartAt(PartStart part)
+    {
+        NameOrigin(part.Origin);
+        Identity = part.Identity;
+        GenesisHash = part.GenesisHash;
+        foreach (var (epoch, key) in part.EpochKeys)
+        {
+            EpochKeys[epoch] = key;
+        }
+
+        Epochs.AddRange(part.Epochs);
+        (Epoch, epochFirstSeq, epochEntries, epochMillis) = (part.Epoch, part.EpochFirstSeq, part.EpochEntries, part.EpochMillis);
+        (expectedSeq, expectedBatch, startedAt) = (part.From, part.Batch, part.From);
+        (scopesUnsure, sources, incarnationNumber) = (true, null, -1); // a scope counts on from the first entry of it that is shown
+        frontier.CopyFrom(part.Left);
+        part.PreviousHash.CopyTo(previous, 0);
+        Snapshot("", 0, frontier.Root());
     }
 
     /// <summary>Reads the segments in order. <paramref name="firstOffset"/> applies to the first one only (see <see cref="StartAt"/>).</summary>
     public void Run(IReadOnlyList<SegmentName> segments, long firstOffset = 0, CancellationToken cancellation = default)
     {
+        sources = AllowWithheld ? null : sources;
         ring = new LineChunk?[Ahead == 0 ? 1 : Ahead + 2];
+        totalBytes = Progress is null ? 0 : segments.Sum(s => new FileInfo(Path.Combine(directory, s.Name)) is { Exists: true } f ? f.Length : 0);
         for (int i = 0; i < segments.Count; i++)
         {
             ReadSegment(segments[i], i == 0 ? firstOffset : 0, i + 1 < segments.Count ? segments[i + 1].First : -1, cancellation);
         }
 
         SettleDisputed(null);
+        if (sources is not null && !treeLost && !Findings.Any(f => f.Code >= Verdict.RolledBack))
+        {
+            sources.Report(Findings); // else a missing number may be one of the entries that were damaged
+        }
+
         if (scopes.Full)
         {
             Findings.Add(new Finding(Verdict.Incomplete, $"more than {ScopeCounters.MaxScopes} scopes: scope_seq was not checked in those beyond."));
@@ -163,7 +212,7 @@ internal sealed partial class LedgerPass(string directory)
 
         try
         {
-            using var lines = new SegmentChunks(ring, Path.Combine(directory, name.Name), offset, ChunkBytes);
+            using var lines = new SegmentChunks(ring, Path.Combine(directory, name.Name), offset, ChunkBytes) { AllowWithheld = AllowWithheld };
             while (lines.Next(EpochKeys.GetValueOrDefault(Epoch)) is { } next)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -177,8 +226,10 @@ internal sealed partial class LedgerPass(string directory)
                     }
                 }
                 while (chunk.NextRound());
+                Progress?.Report(new VerifyProgress(expectedSeq, Bytes + lines.Passed, totalBytes));
             }
 
+            Bytes += lines.End - offset;
             bool partial = lines.End > lines.Rest;
             lineNumber += partial ? 1 : 0;
             EndSegment(following, partial, lines.Rest, lines.End);
@@ -222,6 +273,10 @@ internal sealed partial class LedgerPass(string directory)
                 chunk.Leaf(at).CopyTo(leaf);
                 AddMalformed(line, line.Failure!);
                 break;
+            case LineKind.Withheld:
+                chunk.Leaf(at).CopyTo(leaf);
+                AddWithheld(line);
+                break;
             default:
                 chunk.Leaf(at).CopyTo(leaf);
                 ReadEntry(line);
@@ -262,6 +317,26 @@ internal sealed partial class LedgerPass(string directory)
         OpenGroupAt(expectedSeq);
         flaw |= Place(line);
         group.Add(leaf, claim, flaw, line.Offset, line.End);
+        Pass();
+    }
+
+    /// <summary>An entry of a part of which only the hash is there: the chain and the tree go through it.</summary>
+    private void AddWithheld(in LineRecord line)
+    {
+        SettleDisputed(null);
+        if (lastMalformed)
+        {
+            (treeLost, expectedBatch, lastMalformed) = (true, -1, false); // nothing here says what the malformed line was
+        }
+
+        OpenGroupAt(expectedSeq);
+        group.Add(leaf, default, EntryFlaw.Withheld | (expectedSeq == 0 ? EntryFlaw.Misplaced : EntryFlaw.None), line.Offset, line.End);
+        Pass();
+    }
+
+    /// <summary>The entry in <see cref="leaf"/> has its place in the open group.</summary>
+    private void Pass()
+    {
         leaf.CopyTo(previous, 0);
         previousKnown = true;
         expectedSeq++;
@@ -345,6 +420,7 @@ internal sealed partial class LedgerPass(string directory)
         leaf.CopyTo(previous, 0);
         lastMalformed = true;
         LoseScopes();
+        LoseTime();
         expectedSeq++;
         if (group.Count > LedgerFormat.MaxGroupEntries)
         {
@@ -416,6 +492,7 @@ internal sealed partial class LedgerPass(string directory)
         previousKnown = false;
         epochFloats = true;
         LoseScopes();
+        LoseTime();
         expectedSeq = seq;
         expectedBatch = -1;
     }
@@ -426,6 +503,7 @@ internal sealed partial class LedgerPass(string directory)
         {
             group.Start(segment.Name, seq, lineNumber);
             scopes.BeginGroup();
+            sources?.BeginGroup();
         }
     }
 

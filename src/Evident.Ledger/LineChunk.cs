@@ -30,6 +30,9 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     /// <summary>The key that the next checkpoint lines are probably signed with.</summary>
     public NoteKey? Key { get; set; }
 
+    /// <summary>Lines may be withheld (<see cref="WithheldLine"/>); else such a line is malformed.</summary>
+    public bool AllowWithheld { get; set; }
+
     public ref readonly LineRecord this[int i] => ref records[i];
 
     public ReadOnlySpan<byte> Line(int i) => records[i].Kind == LineKind.TooLong ? default : buffer.AsSpan(records[i].Start, records[i].Length);
@@ -39,6 +42,10 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     public ReadOnlySpan<byte> Claim(int i) => claims.AsSpan(i * 32, 32);
 
     public ReadOnlySpan<byte> Recorded(int i) => buffer.AsSpan(records[i].Recorded, 24);
+
+    public ReadOnlySpan<byte> Workspace(int i) => buffer.AsSpan(records[i].Workspace, records[i].WorkspaceLength);
+
+    public ReadOnlySpan<byte> Src(int i) => buffer.AsSpan(records[i].Src, records[i].SrcLength);
 
     /// <summary>Room for file bytes, behind one that the first line's leaf hash needs.</summary>
     public Span<byte> Room(int bytes)
@@ -171,6 +178,12 @@ internal sealed class LineChunk : IThreadPoolWorkItem
             return;
         }
 
+        if (AllowWithheld && WithheldLine.TryRead(line, leaves.AsSpan(Count * 32, 32)))
+        {
+            record.Kind = LineKind.Withheld;
+            return;
+        }
+
         Merkle.LeafOfPrefixed(buffer.AsSpan(record.Start - 1, line.Length + 1), leaves.AsSpan(Count * 32, 32));
         var error = parser.Parse(line);
         record.Failure = error != Lj1Error.None ? $"the line is not LJ-1 ({error})." : EntrySchema.Check(line, parser);
@@ -186,6 +199,7 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     /// <summary>The members that every entry has, in one walk over the top level; the schema has checked their forms.</summary>
     private void ReadMembers(ref LineRecord record, ReadOnlySpan<byte> line)
     {
+        record.SrcSeq = -1;
         var nodes = parser.Nodes;
         for (int i = 1; i < nodes.Length; i = nodes[i].Next)
         {
@@ -224,10 +238,31 @@ internal sealed class LineChunk : IThreadPoolWorkItem
                 case (byte)'s' when key.SequenceEqual("seq"u8):
                     record.Seq = node.Integer;
                     break;
+                case (byte)'s' when key.SequenceEqual("src"u8):
+                    (record.Src, record.SrcLength) = (record.Start + node.Start, (byte)node.Length);
+                    break;
+                case (byte)'s' when key.SequenceEqual("src_seq"u8):
+                    record.SrcSeq = node.Integer;
+                    break;
+                case (byte)'w' when key.SequenceEqual("workspace"u8):
+                    (record.Workspace, record.WorkspaceLength) = (record.Start + node.Start, (byte)node.Length);
+                    break;
                 case (byte)'t' when key.SequenceEqual("type"u8):
                     record.OfLedger = line.Slice(node.Start, node.Length).StartsWith("ledger."u8);
                     break;
             }
+        }
+
+        if (record.SrcLength == 0)
+        {
+            record.SrcSeq = -1; // no stream that could be counted
+        }
+        else if (record.SrcSeq >= 0)
+        {
+            var hash = new HashCode();
+            hash.AddBytes(buffer.AsSpan(record.Workspace, record.WorkspaceLength));
+            hash.AddBytes(buffer.AsSpan(record.Src, record.SrcLength));
+            record.SrcHash = hash.ToHashCode();
         }
     }
 }

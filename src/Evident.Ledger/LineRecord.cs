@@ -16,6 +16,9 @@ internal enum LineKind : byte
 
     /// <summary>Longer than the format allows; only its extent is known.</summary>
     TooLong,
+
+    /// <summary>In a part of a ledger: a leaf hash in place of an entry that was not asked for.</summary>
+    Withheld,
 }
 
 /// <summary>
@@ -50,8 +53,37 @@ internal struct LineRecord
     /// <summary>The last 32 digits of <c>log</c> and those of <c>scope</c>, as 16 bytes each.</summary>
     public Digits32 Log, Scope;
 
+    /// <summary>The sender's own number where it stamped one and named its stream, else -1.</summary>
+    public long SrcSeq;
+
+    /// <summary>Hash of workspace and src, seeded anew in each process.</summary>
+    public int SrcHash;
+    public int Workspace, Src; // in the buffer
+    public byte WorkspaceLength, SrcLength;
+
     public string? Failure;
     public NoteRecord? Note;
+}
+
+/// <summary>The line that stands for an entry in a part of a ledger: <c>{"withheld":"sha256:..."}</c> (docs/evidence.md section 6).</summary>
+internal static class WithheldLine
+{
+    private static ReadOnlySpan<byte> Head => "{\"withheld\":\"sha256:"u8;
+
+    public static byte[] Encode(ReadOnlySpan<byte> leaf) => [.. Head, .. System.Text.Encoding.ASCII.GetBytes(Convert.ToHexStringLower(leaf)), .. "\"}"u8];
+
+    /// <summary>True, with the leaf hash, when the line is exactly that.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> line, Span<byte> leaf)
+    {
+        bool form = line.Length == Head.Length + 66 && line.StartsWith(Head) && line.EndsWith("\"}"u8)
+            && !line.Slice(Head.Length, 64).ContainsAnyExcept("0123456789abcdef"u8);
+        if (form)
+        {
+            Hex.Decode(line.Slice(Head.Length, 64), leaf);
+        }
+
+        return form;
+    }
 }
 
 /// <summary>32 hex digits as a number: compared, counted and hashed without an object per entry.</summary>

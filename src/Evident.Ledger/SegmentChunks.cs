@@ -14,6 +14,7 @@ internal sealed class SegmentChunks : IDisposable
     private readonly LineChunk?[] ring;
     private int oldest, filled; // chunks ring[oldest .. oldest + filled - 1], the oldest one with the consumer
     private int queued; // of those, how many the pool knows of
+    private readonly long start;
     private long offset;
     private bool ended, handedOut;
     private IOException? broken;
@@ -27,11 +28,17 @@ internal sealed class SegmentChunks : IDisposable
     {
         (this.ring, chunkBytes) = (ring, Math.Max(bytes, LedgerFormat.MaxLineBytes + 1));
         file = DurableFile.OpenRead(path);
-        offset = from;
+        offset = start = End = from;
     }
+
+    /// <summary>See <see cref="LineChunk.AllowWithheld"/>.</summary>
+    public bool AllowWithheld { get; init; }
 
     /// <summary>Where the file ended when its end was read.</summary>
     public long End { get; private set; }
+
+    /// <summary>Bytes read so far.</summary>
+    public long Passed => End - start;
 
     /// <summary>At the end: where the bytes after the last line feed begin, up to <see cref="End"/>.</summary>
     public long Rest => offset;
@@ -49,7 +56,7 @@ internal sealed class SegmentChunks : IDisposable
         while (!ended && filled < ring.Length)
         {
             var chunk = ring[(oldest + filled) % ring.Length] ??= new LineChunk();
-            chunk.Key = key;
+            (chunk.Key, chunk.AllowWithheld) = (key, AllowWithheld);
             if (!Read(chunk))
             {
                 break;
