@@ -119,9 +119,12 @@ public static class EntrySchema
         for (int i = 1; i < nodes.Length; i = nodes[i].Next)
         {
             var key = line.Slice(nodes[i].KeyStart, nodes[i].KeyLength);
-            scope |= key.SequenceEqual("scope"u8);
-            counted |= key.SequenceEqual("scope_seq"u8);
-            if (key.SequenceEqual("type"u8) && nodes[i].Kind == Lj1Kind.String)
+            if (key[0] == 's')
+            {
+                scope |= key.SequenceEqual("scope"u8);
+                counted |= key.SequenceEqual("scope_seq"u8);
+            }
+            else if (key[0] == 't' && nodes[i].Kind == Lj1Kind.String && key.SequenceEqual("type"u8))
             {
                 name = line.Slice(nodes[i].Start, nodes[i].Length);
             }

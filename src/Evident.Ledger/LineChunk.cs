@@ -156,7 +156,8 @@ internal sealed class LineChunk : IThreadPoolWorkItem
 
             buffer[at - 1] = 0; // over the line feed before: the leaf hash needs no copy
             ref var record = ref records[Count];
-            record = new LineRecord { Start = at, Length = length, Offset = offset + at - 1, End = offset + at + length };
+            (record.Kind, record.OfLedger, record.HasScope, record.Failure, record.Note) = (LineKind.Entry, false, false, null, null);
+            (record.Start, record.Length, record.Offset, record.End) = (at, length, offset + at - 1, offset + at + length);
             Read(ref record, buffer.AsSpan(at, length));
             Count++;
             at += length + 1;
@@ -199,7 +200,7 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     /// <summary>The members that every entry has, in one walk over the top level; the schema has checked their forms.</summary>
     private void ReadMembers(ref LineRecord record, ReadOnlySpan<byte> line)
     {
-        record.SrcSeq = -1;
+        (record.SrcSeq, record.SrcLength, record.WorkspaceLength, record.Workspace) = (-1, 0, 0, 0);
         var nodes = parser.Nodes;
         for (int i = 1; i < nodes.Length; i = nodes[i].Next)
         {

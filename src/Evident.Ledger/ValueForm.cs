@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Runtime.Intrinsics;
 
 namespace Evident.Ledger;
 
@@ -12,11 +12,10 @@ public abstract class ValueForm(string name, string rule)
     /// <summary>True when the value at <paramref name="index"/> of the tape has this form.</summary>
     internal abstract bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index);
 
-    private static readonly SearchValues<byte> NameBytes =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-"u8);
-    private static readonly SearchValues<byte> CodeBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789._-"u8);
-    private static readonly SearchValues<byte> HexBytes = SearchValues.Create("0123456789abcdef"u8);
-    private static readonly SearchValues<byte> CrockfordBytes = SearchValues.Create("0123456789ABCDEFGHJKMNPQRSTVWXYZ"u8);
+    private static readonly AsciiSet NameBytes = new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-");
+    private static readonly AsciiSet CodeBytes = new("abcdefghijklmnopqrstuvwxyz0123456789._-");
+    private static readonly AsciiSet HexBytes = new("0123456789abcdef");
+    private static readonly AsciiSet CrockfordBytes = new("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
 
     public static readonly ValueForm Token = new TextForm("name", "`[A-Za-z0-9._:/@#+-]{1,128}`", "", 1, 128, NameBytes);
     public static readonly ValueForm Code = new TextForm("code", "`[a-z0-9._-]{1,64}`", "", 1, 64, CodeBytes);
@@ -36,13 +35,13 @@ public abstract class ValueForm(string name, string rule)
     public static readonly ValueForm Day = new TimeForm("day", "`YYYY-MM-DD`, an existing UTC day", wholeDay: true);
 
     public static readonly ValueForm Flag = new FlagForm();
-    public static readonly ValueForm Count = new IntegerForm("count", "integer, 0 .. 2^53-1", static n => n >= 0);
-    public static readonly ValueForm Ordinal = new IntegerForm("ordinal", "integer, 1 .. 2^53-1", static n => n >= 1);
-    public static readonly ValueForm Signed = new IntegerForm("signed", "integer, -(2^53-1) .. 2^53-1", static _ => true);
-    public static readonly ValueForm One = new IntegerForm("one", "the integer 1", static n => n == 1);
+    public static readonly ValueForm Count = new IntegerForm("count", "integer, 0 .. 2^53-1", 0, LedgerFormat.MaxInteger);
+    public static readonly ValueForm Ordinal = new IntegerForm("ordinal", "integer, 1 .. 2^53-1", 1, LedgerFormat.MaxInteger);
+    public static readonly ValueForm Signed = new IntegerForm("signed", "integer, -(2^53-1) .. 2^53-1", -LedgerFormat.MaxInteger, LedgerFormat.MaxInteger);
+    public static readonly ValueForm One = new IntegerForm("one", "the integer 1", 1, 1);
 
     public static readonly ValueForm Size = new IntegerForm(
-        "size", "bytes, rounded up to a power of two, at least 32", static n => n >= 32 && (n & (n - 1)) == 0);
+        "size", "bytes, rounded up to a power of two, at least 32", 32, LedgerFormat.MaxInteger, powerOfTwo: true);
 
     public static ValueForm OneOf(params string[] words) => new ChoiceForm(words);
 
@@ -58,7 +57,7 @@ public abstract class ValueForm(string name, string rule)
 }
 
 /// <summary>A prefix and characters of one set, within a length; no form allows a character that LJ-1 would escape.</summary>
-internal sealed class TextForm(string name, string rule, string prefix, int min, int max, SearchValues<byte> set, char firstUpTo = '\x7f')
+internal sealed class TextForm(string name, string rule, string prefix, int min, int max, AsciiSet set, char firstUpTo = '\x7f')
     : ValueForm(name, rule)
 {
     private readonly byte[] head = System.Text.Encoding.ASCII.GetBytes(prefix);
@@ -71,18 +70,54 @@ internal sealed class TextForm(string name, string rule, string prefix, int min,
             return false;
         }
 
-        var text = line.Slice(node.Start, node.Length);
-        if (head.Length > 0)
+        return line.Slice(node.Start, node.Length).StartsWith(head) && line[node.Start + head.Length] <= firstUpTo
+            && set.HoldsAll(line, node.Start + head.Length, node.Length - head.Length);
+    }
+}
+
+/// <summary>A set of ASCII characters, looked up sixteen at a time: per low half of a byte one bit for each high half that it may stand with.</summary>
+internal sealed class AsciiSet
+{
+    private static readonly Vector128<byte> HighBits = Vector128.Create(1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0); // from 0x80 on: in no set
+    private readonly Vector128<byte> lows;
+    private readonly bool[] members = new bool[256];
+
+    public AsciiSet(string characters)
+    {
+        Span<byte> table = stackalloc byte[16];
+        table.Clear();
+        foreach (char c in characters)
         {
-            if (!text.StartsWith(head))
+            table[c & 15] |= (byte)(1 << (c >> 4));
+            members[c] = true;
+        }
+
+        lows = Vector128.Create<byte>(table);
+    }
+
+    /// <summary>True when every one of the bytes [start, start + length) is in the set.</summary>
+    public bool HoldsAll(ReadOnlySpan<byte> line, int start, int length)
+    {
+        for (; length > 0 && start + Vector128<byte>.Count <= line.Length; start += Vector128<byte>.Count, length -= Vector128<byte>.Count)
+        {
+            var bytes = Vector128.Create(line.Slice(start, Vector128<byte>.Count));
+            var held = Vector128.Shuffle(lows, bytes & Vector128.Create((byte)15)) & Vector128.Shuffle(HighBits, Vector128.ShiftRightLogical(bytes, 4));
+            uint others = Vector128.Equals(held, Vector128<byte>.Zero).ExtractMostSignificantBits();
+            if ((length < Vector128<byte>.Count ? others & ((1u << length) - 1) : others) != 0)
             {
                 return false;
             }
-
-            text = text[head.Length..];
         }
 
-        return text[0] <= firstUpTo && !text.ContainsAnyExcept(set);
+        for (; length > 0; start++, length--)
+        {
+            if (!members[line[start]])
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 }
 
@@ -129,10 +164,13 @@ internal sealed class FlagForm() : ValueForm("flag", "`true` or `false`")
         nodes[index].Kind is Lj1Kind.True or Lj1Kind.False;
 }
 
-internal sealed class IntegerForm(string name, string rule, Func<long, bool> test) : ValueForm(name, rule)
+internal sealed class IntegerForm(string name, string rule, long min, long max, bool powerOfTwo = false) : ValueForm(name, rule)
 {
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
-        nodes[index].Kind == Lj1Kind.Integer && test(nodes[index].Integer);
+    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    {
+        ref readonly var node = ref nodes[index];
+        return node.Kind == Lj1Kind.Integer && node.Integer >= min && node.Integer <= max && !(powerOfTwo && (node.Integer & (node.Integer - 1)) != 0);
+    }
 }
 
 internal sealed class ChoiceForm(string[] words)
