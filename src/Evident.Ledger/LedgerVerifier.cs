@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using Evident.Platform;
 
 namespace Evident.Ledger;

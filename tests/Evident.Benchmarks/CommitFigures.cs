@@ -6,10 +6,13 @@ namespace Evident.Benchmarks;
 
 /// <summary>
 /// Group commit against its raw parts of the same run: one write and fdatasync of as many bytes in a file beside the ledger, SHA-256 and
-/// LJ-1 encoding of the entries, one signature. Raw syncs and commits take turns, so that both see the same disk; medians are compared.
+/// LJ-1 encoding of the entries, one signature. All of them take turns, so that they see the same disk and the same
+/// neighbours; medians are compared.
 /// </summary>
 internal static class CommitFigures
 {
+    private const int Warmup = 20;
+
     public static void Print(string? directory)
     {
         foreach (int group in (int[])[1, 16, 256])
@@ -31,47 +34,53 @@ internal static class CommitFigures
         byte[] previous = new byte[32], digest = new byte[32], note = new byte[150];
         var drafts = SampleLedger.Calls(0, group);
 
-        double Encode() => Measure.BestMicros(200, () =>
-        {
-            writer.Clear();
-            foreach (var draft in drafts)
-            {
-                writer.Add(draft, place, 1_000, draft.Scope is null ? -1 : 7, previous);
-            }
-        });
-        double encodeAndHash = Encode();
-        byte[] bytes = writer.Bytes.ToArray();
-        double hash = Measure.BestMicros(200, () =>
-        {
-            for (int at = 0; at < bytes.Length;)
-            {
-                int length = bytes.AsSpan(at).IndexOf((byte)'\n');
-                Sha256.Hash(bytes.AsSpan(at, length), digest);
-                at += length + 1;
-            }
-        });
-        double encode = Math.Max(0, encodeAndHash - hash);
-        double sign = Measure.BestMicros(200, () => key.Sign(note));
-
-        var syncs = new List<double>();
-        var times = new List<double>();
+        byte[] bytes = [];
+        List<double> syncs = [], hashes = [], encodings = [], signatures = [], times = [];
         long offset = 0;
         double cpu = 0, drafted = 0;
-        for (int i = 0; i < commits; i++)
+        for (int i = -Warmup; i < commits; i++)
         {
-            long start = Stopwatch.GetTimestamp();
-            raw.WriteAt(offset, bytes);
-            raw.SyncData();
-            syncs.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
+            long from = (long)(i + Warmup) * group;
+            var (_, made) = Measure.Once(() => drafts = SampleLedger.Calls(from, group));
+            double encodeAndHash = Measure.Once(() =>
+            {
+                writer.Clear();
+                foreach (var draft in drafts)
+                {
+                    writer.Add(draft, place, 1_000, draft.Scope is null ? -1 : 7, previous);
+                }
+            }).WallMicros;
+            bytes = writer.Bytes.ToArray();
+            double hash1 = Measure.Once(() =>
+            {
+                for (int at = 0; at < bytes.Length;)
+                {
+                    int length = bytes.AsSpan(at).IndexOf((byte)'\n');
+                    Sha256.Hash(bytes.AsSpan(at, length), digest);
+                    at += length + 1;
+                }
+            }).WallMicros;
+            double sign1 = Measure.Once(() => key.Sign(note)).WallMicros;
+            double sync1 = Measure.Once(() =>
+            {
+                raw.WriteAt(offset, bytes);
+                raw.SyncData();
+            }).WallMicros;
             offset += bytes.Length;
-
-            long from = (long)i * group;
-            drafted += Measure.Once(() => drafts = SampleLedger.Calls(from, group)).CpuMicros;
             var (wall, used) = Measure.Once(() => log.Append(drafts));
-            times.Add(wall);
-            cpu += used;
+            if (i >= 0)
+            {
+                syncs.Add(sync1);
+                hashes.Add(hash1);
+                encodings.Add(Math.Max(0, encodeAndHash - hash1));
+                signatures.Add(sign1);
+                times.Add(wall);
+                cpu += used;
+                drafted += made;
+            }
         }
 
+        double hash = Measure.Median(hashes), encode = Measure.Median(encodings), sign = Measure.Median(signatures);
         double sync = Measure.Median(syncs), commit = Measure.Median(times);
         Measure.Line("raw write + fdatasync of the same bytes, median", sync, "us");
         Measure.Line("raw SHA-256 of its entries", hash, "us");

@@ -15,7 +15,7 @@ public class VerifyRunTests
         using var log = scratch.Open(segmentBytes: 6_000);
         for (int i = 0; i < 8; i++)
         {
-            log.Append(LedgerScratch.Calls(i * 3, 3));
+            log.Append([LedgerScratch.Call(i * 3), LedgerScratch.Call((i * 3) + 1), LedgerScratch.Call((i * 3) + 2)]);
         }
 
         log.Close();
@@ -122,7 +122,7 @@ public class VerifyRunTests
         string path = scratch.Segments[0];
         byte[] whole = File.ReadAllBytes(path);
         int groupEnd = whole.AsSpan(0, whole.Length - 1).LastIndexOf("}\n{\"action"u8); // the last entry of the last group begins behind it
-        int firstEnd = whole.AsSpan(0, groupEnd).LastIndexOf("\"}\n{\"action"u8) + 3; // and here the group itself, behind the checkpoint line before
+        int firstEnd = whole.AsSpan(0, groupEnd).LastIndexOf("\\n\"}\n"u8) + 5; // and here the group itself, behind the checkpoint line before
         int cut = insideGroup ? groupEnd + 100 : firstEnd;
         File.WriteAllBytes(path, whole[..cut]);
         var pass = new LedgerPass(scratch.Ledger);
