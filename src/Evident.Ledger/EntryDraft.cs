@@ -35,15 +35,19 @@ public sealed class EntryDraft
     {
         var builder = new Lj1ObjectBuilder().Set("type", type).Set("id", id).Set("v", 1);
         fields(builder);
-        return Parse(builder.ToBytes());
+        return Take(builder.ToBytes());
     }
 
     /// <summary>Takes back what <see cref="Bytes"/> gave.</summary>
     /// <exception cref="LedgerSchemaException">The bytes are no canonical draft.</exception>
-    public static EntryDraft Parse(ReadOnlyMemory<byte> bytes)
+    public static EntryDraft Parse(ReadOnlyMemory<byte> bytes) => Take(bytes.ToArray());
+
+    [ThreadStatic]
+    private static Lj1Parser? threadParser;
+
+    private static EntryDraft Take(byte[] own)
     {
-        byte[] own = bytes.ToArray();
-        var parser = new Lj1Parser();
+        var parser = threadParser ??= new Lj1Parser();
         if (own.Length > LedgerFormat.MaxDraftBytes)
         {
             throw new LedgerSchemaException($"a draft of {own.Length} bytes is refused; at most {LedgerFormat.MaxDraftBytes}.");

@@ -107,19 +107,37 @@ public static class EntrySchema
 {
     private static readonly EntryType[] ByName = [.. EntryTypes.All.OrderBy(t => t.Name, StringComparer.Ordinal)];
     private static readonly byte[][] Names = [.. ByName.Select(t => Encoding.ASCII.GetBytes(t.Name))];
+    private static int lastFound; // most entries have the type of the one before; any thread's index will do
 
     /// <summary>Null when the parsed line is an entry of version 1 with exactly the members its type allows, else one sentence.</summary>
     /// <param name="draft">The members that the log assigns must be absent instead of present.</param>
     public static string? Check(ReadOnlySpan<byte> line, Lj1Parser parsed, bool draft = false)
     {
-        var type = Find(parsed.Text(line, "type"u8));
-        if (type is null)
+        var nodes = parsed.Nodes;
+        ReadOnlySpan<byte> name = default;
+        bool scope = false, counted = false;
+        for (int i = 1; i < nodes.Length; i = nodes[i].Next)
         {
-            return $"entry type '{Encoding.UTF8.GetString(parsed.Text(line, "type"u8))}' is unknown in version 1.";
+            var key = line.Slice(nodes[i].KeyStart, nodes[i].KeyLength);
+            if (key[0] == 's')
+            {
+                scope |= key.SequenceEqual("scope"u8);
+                counted |= key.SequenceEqual("scope_seq"u8);
+            }
+            else if (key[0] == 't' && nodes[i].Kind == Lj1Kind.String && key.SequenceEqual("type"u8))
+            {
+                name = line.Slice(nodes[i].Start, nodes[i].Length);
+            }
         }
 
-        string? failure = type.Shape.Check(line, parsed.Nodes, 0, draft);
-        if (failure is null && !draft && (parsed.Find(line, 0, "scope"u8) < 0) != (parsed.Find(line, 0, "scope_seq"u8) < 0))
+        var type = Find(name);
+        if (type is null)
+        {
+            return $"entry type '{Encoding.UTF8.GetString(name)}' is unknown in version 1.";
+        }
+
+        string? failure = type.Shape.Check(line, nodes, 0, draft);
+        if (failure is null && !draft && scope != counted)
         {
             failure = "'scope' and 'scope_seq' stand together or not at all.";
         }
@@ -129,6 +147,12 @@ public static class EntrySchema
 
     public static EntryType? Find(ReadOnlySpan<byte> name)
     {
+        int recent = lastFound;
+        if (name.SequenceEqual(Names[recent]))
+        {
+            return ByName[recent];
+        }
+
         int low = 0, high = Names.Length - 1;
         while (low <= high)
         {
@@ -136,6 +160,7 @@ public static class EntrySchema
             int order = name.SequenceCompareTo(Names[middle]);
             if (order == 0)
             {
+                lastFound = middle;
                 return ByName[middle];
             }
 

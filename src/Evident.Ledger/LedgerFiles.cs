@@ -37,6 +37,12 @@ internal sealed class LedgerFiles
         var quarantined = new List<string>();
         var findings = new List<Finding>();
         var unfinished = new List<string>();
+        var notes = new DirectoryInfo(Path.Combine(directory, "checkpoints"));
+        if (notes.Exists && notes.LinkTarget is null)
+        {
+            ListPublished(notes, published, findings); // before the segments: a writer may begin one and publish its size while this looks
+        }
+
         foreach (var item in new DirectoryInfo(directory).EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
         {
             bool known = item is DirectoryInfo ? KnownDirectories.Contains(item.Name) : KnownFiles.Contains(item.Name);
@@ -60,10 +66,6 @@ internal sealed class LedgerFiles
             else if (!known && item.Name != "head.a.tmp" && item.Name != "head.b.tmp" && item.Name != "genesis.note.tmp" && item.Name != PendingIncarnation + ".tmp")
             {
                 findings.Add(new Finding(Verdict.Notes, $"{item.Name} does not belong in a ledger directory.", item.Name));
-            }
-            else if (item.Name == "checkpoints")
-            {
-                ListPublished((DirectoryInfo)item, published, findings);
             }
             else if (item.Name == "quarantine")
             {

@@ -29,6 +29,10 @@ public static class LedgerFormat
     public static string OriginOf(ReadOnlySpan<byte> identityPublicKey) =>
         "evident.local/" + Convert.ToHexStringLower(SHA256.HashData(identityPublicKey))[..32];
 
+    /// <summary>True when the text has the form of an origin; whose it is remains open.</summary>
+    public static bool IsOrigin(ReadOnlySpan<byte> text) =>
+        text.Length == 46 && text.StartsWith("evident.local/"u8) && !text[14..].ContainsAnyExcept("0123456789abcdef"u8);
+
     public static string EpochKeyName(string origin, long epoch) => string.Create(CultureInfo.InvariantCulture, $"{origin}/epoch/{epoch}");
 
     /// <summary>20 digits, so that name order is number order.</summary>
@@ -43,6 +47,18 @@ public static class LedgerFormat
         return name.Length == 20 + suffix.Length && name.EndsWith(suffix, StringComparison.Ordinal)
             && long.TryParse(name[..20], NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
+
+    /// <summary>
+    /// What destroying a key that was kept so is worth: L1 its file was overwritten, synced and unlinked, and flash may keep remnants; L2 what was
+    /// left opens nothing without the machine's TPM; L3 it never left its token. Empty for a custody that is not known.
+    /// </summary>
+    public static string CustodyLevel(string custody) => custody switch
+    {
+        "file" or "passphrase" or "systemd-creds" => "L1",
+        "tpm2" => "L2",
+        "pkcs11" => "L3",
+        _ => "",
+    };
 
     public static string HashText(ReadOnlySpan<byte> hash) => HashPrefix + Convert.ToHexStringLower(hash);
 }

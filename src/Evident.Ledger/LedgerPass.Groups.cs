@@ -7,7 +7,7 @@ internal sealed partial class LedgerPass
     private enum Signed { Valid, Unknown, Invalid, EntryDamaged }
 
     private const long AgeToleranceMillis = 60_000;
-    private readonly byte[] epochBoot = new byte[8];
+    private ulong epochBoot;
     private readonly byte[] lastTime = new byte[24];
     private string genesisLog = "", genesisCustody = "";
     private byte[]? genesisIdentity, genesisEpochKey;
@@ -42,7 +42,7 @@ internal sealed partial class LedgerPass
     private void SettleOrigin(string noted)
     {
         string derived = genesisIdentity is null ? "" : LedgerFormat.OriginOf(genesisIdentity);
-        Origin = genesisLog.Length > 0 && genesisLog == derived ? derived : noted;
+        NameOrigin(genesisLog.Length > 0 && genesisLog == derived ? derived : noted);
         if (genesisIdentity is not null && derived == Origin)
         {
             Identity = new NoteKey(Origin, genesisIdentity);
@@ -59,6 +59,13 @@ internal sealed partial class LedgerPass
         }
     }
 
+    private void NameOrigin(string origin)
+    {
+        Origin = origin;
+        byte[] text = Encoding.UTF8.GetBytes(origin);
+        originDigits = LedgerFormat.IsOrigin(text) ? Digits32.Parse(text.AsSpan(text.Length - 32)) : null;
+    }
+
     /// <summary>The first checkpoint line could not be read: entry 0 alone must do.</summary>
     private void SettleOriginUnnoted()
     {
@@ -73,11 +80,10 @@ internal sealed partial class LedgerPass
         KeepScopes();
         scopesUnsure = true;
         scopes.Clear();
-        groupScopes.Clear();
     }
 
     /// <summary>What a torn tail did to the counts must not stay: the first change after the valid point keeps them as they were there.</summary>
-    private void KeepScopes() => scopesAtValid ??= new Dictionary<string, long>(scopes, StringComparer.Ordinal);
+    private void KeepScopes() => scopesAtValid ??= scopes.Copy();
 
     /// <summary>A torn rotation opened nothing.</summary>
     private void RestoreEpoch()
@@ -89,41 +95,25 @@ internal sealed partial class LedgerPass
         }
     }
 
-    private void RestoreScopes()
-    {
-        if (scopesAtValid is { } kept)
-        {
-            scopes.Clear();
-            foreach (var (scope, next) in kept)
-            {
-                scopes[scope] = next;
-            }
-        }
-    }
-
-    /// <summary>Counters and notes that need the parsed line.</summary>
-    private EntryFlaw Remember(ReadOnlySpan<byte> line, ReadOnlySpan<byte> type, long seq)
+    /// <summary>Counters of the epoch and of scopes, and what the entry says about the appliance.</summary>
+    /// <param name="text">The line, parsed, and its type; empty for an entry of another kind.</param>
+    private EntryFlaw Remember(in LineRecord line, ReadOnlySpan<byte> text, ReadOnlySpan<byte> type, long seq)
     {
         var flaw = EntryFlaw.None;
-        parser.Text(line, "recorded"u8).CopyTo(lastTime);
+        chunk.Recorded(at).CopyTo(lastTime);
         FirstTime ??= Encoding.ASCII.GetString(lastTime);
-        var scope = parser.Text(line, "scope"u8);
-        if (!scope.IsEmpty)
+        if (line.HasScope)
         {
-            string id = Encoding.ASCII.GetString(scope);
-            long number = parser.Integer(line, "scope_seq"u8);
-            bool known = groupScopes.TryGetValue(id, out long next) || scopes.TryGetValue(id, out next);
-            flaw |= number != (known ? next : 0) && !(scopesUnsure && !known) ? EntryFlaw.Scope : 0;
-            groupScopes[id] = number + 1;
+            bool known = scopes.TryNext(line.Scope, out long next);
+            flaw |= line.ScopeSeq != (known ? next : 0) && !(!known && (scopesUnsure || scopes.Full)) ? EntryFlaw.Scope : 0;
+            scopes.Count(line.Scope, line.ScopeSeq + 1);
         }
 
-        var boot = parser.Text(line, "boot"u8);
-        long mono = parser.Integer(line, "mono"u8);
+        long mono = line.Mono;
         bool opens = type.SequenceEqual("ledger.epoch"u8) || seq == 0;
-        if (opens || epochFirstMono < 0 || !boot.SequenceEqual(epochBoot))
+        if (opens || epochFirstMono < 0 || line.Boot != epochBoot)
         {
-            boot.CopyTo(epochBoot);
-            epochFirstMono = mono;
+            (epochBoot, epochFirstMono) = (line.Boot, mono);
         }
 
         if (!opens && !type.SequenceEqual("ledger.clock"u8) && (seq - epochFirstSeq >= epochEntries || mono - epochFirstMono > Math.Min(epochMillis, long.MaxValue / 2) + AgeToleranceMillis))
@@ -131,61 +121,23 @@ internal sealed partial class LedgerPass
             flaw |= EntryFlaw.Age;
         }
 
-        if (type.StartsWith("ledger."u8))
-        {
-            NoteOf(line, type);
-        }
-
-        return flaw;
+        return flaw | Observe(line, text, type);
     }
 
-    private void NoteOf(ReadOnlySpan<byte> line, ReadOnlySpan<byte> type)
+    /// <summary>About the current line.</summary>
+    private Finding AtLine(int code, string sentence, long fromSeq, long toSeq) => new(
+        code, sentence, segment.Name, lineNumber, chunk[at].Offset, chunk[at].End, fromSeq, toSeq);
+
+    /// <summary>About the current checkpoint line and the entries of its group.</summary>
+    private Finding AtLine(int code, string sentence) =>
+        AtLine(code, sentence, group.Count > 0 ? group.FirstSeq : -1, group.Count > 0 ? expectedSeq - 1 : -1);
+
+    private void ReadCheckpoint(NoteRecord read)
     {
-        Finding At(int code, string sentence) => new(
-            code, sentence, segment.Name, lineNumber, lines.Offset, lines.Offset + lines.LineLength + 1, expectedSeq, expectedSeq);
-
-        if (type.SequenceEqual("ledger.recovery"u8))
-        {
-            int details = parser.Find(line, 0, "recovery"u8);
-            long bytes = parser.Nodes[parser.Find(line, details, "quarantined_bytes"u8)].Integer;
-            int file = parser.Find(line, details, "quarantine_file"u8);
-            string name = file < 0 ? "" : Member(line, details, "quarantine_file"u8);
-            if (name.Length > 0)
-            {
-                group.Recovered.Add(name);
-            }
-
-            group.Notes.Add(bytes > 0
-                ? At(Verdict.Notes, $"recovery after a stop that was not clean: a torn tail of {bytes} bytes was moved to quarantine/{name}.")
-                : At(0, "recovery after a stop that was not clean; nothing was torn."));
-        }
-        else if (type.SequenceEqual("ledger.incarnation"u8))
-        {
-            group.Notes.Add(At(Verdict.Notes, "an operator accepted a ledger that had lost entries."));
-        }
-        else if (type.SequenceEqual("ledger.clock"u8))
-        {
-            group.Notes.Add(At(Verdict.Notes, "the wall clock jumped."));
-        }
-        else if (type.SequenceEqual("ledger.epoch"u8) && group.RotationReason == "key_lost")
-        {
-            group.Notes.Add(At(Verdict.Notes, "the epoch key was lost; the identity key opened the new epoch."));
-        }
-    }
-
-    /// <summary>Quarantine files that recovery entries name.</summary>
-    public HashSet<string> Recovered { get; } = new(StringComparer.Ordinal);
-
-    private Finding AtLine(int code, string sentence) => new(
-        code, sentence, segment.Name, lineNumber, lines.Offset, lines.Offset + lines.LineLength + 1,
-        group.Count > 0 ? group.FirstSeq : -1, group.Count > 0 ? expectedSeq - 1 : -1);
-
-    private void ReadCheckpoint()
-    {
-        if (!CheckpointLine.TryParse(lines.Line, parser, out var note, out string failure))
+        if (read.Note is not { } note)
         {
             SettleDisputed(null);
-            Findings.Add(AtLine(Verdict.Malformed, $"checkpoint line: {failure}"));
+            Findings.Add(AtLine(Verdict.Malformed, $"checkpoint line: {read.Failure}"));
             SettleOriginUnnoted();
             AdoptRotation(null, entryTrusted: group.Count == 1);
             CloseUnchecked();
@@ -220,15 +172,16 @@ internal sealed partial class LedgerPass
 
         SettleDisputed(null);
         before.CopyFrom(frontier);
+        KeepHeadBeforeRotation();
         for (int i = 0; i < group.Count; i++)
         {
             frontier.Append(group.Leaf(i));
         }
 
         byte[] root = frontier.Root();
-        bool parsed = Checkpoint.TryParse(note.Text, out var checkpoint);
-        bool sameRoot = parsed && checkpoint.Root.AsSpan().SequenceEqual(root);
-        var signed = Judge(note, sameRoot, out int code, out string why);
+        var checkpoint = read.Checkpoint;
+        bool sameRoot = checkpoint is not null && checkpoint.Root.AsSpan().SequenceEqual(root);
+        var signed = Judge(read, note, sameRoot, out int code, out string why);
         lastMalformed = false;
         if (signed == Signed.Invalid)
         {
@@ -236,7 +189,7 @@ internal sealed partial class LedgerPass
             AdoptRotation(note.Signatures.Count > 0 ? note : null, entryTrusted: sameRoot);
             CloseUnchecked(alreadyInTree: true);
         }
-        else if (!parsed)
+        else if (checkpoint is null)
         {
             Findings.Add(AtLine(Verdict.Malformed, "checkpoint line: the signed text is no checkpoint."));
             CloseUnchecked(alreadyInTree: true);
@@ -290,7 +243,7 @@ internal sealed partial class LedgerPass
     /// <summary>The signed root is the root of these lines (or the tree was lost before): what they say was signed.</summary>
     private void Confirm(Checkpoint checkpoint)
     {
-        int seen = Findings.Count;
+        long seen = Findings.Count;
         ReportFlaws(group, null);
         if (group.HasGenesis && (Identity is null || genesisLog != Origin))
         {
@@ -303,20 +256,15 @@ internal sealed partial class LedgerPass
             KeepScopes();
         }
 
-        foreach (var (scope, next) in groupScopes)
-        {
-            scopes[scope] = next;
-        }
+        scopes.Confirm();
 
-        Findings.AddRange(group.Notes);
-        Recovered.UnionWith(group.Recovered);
-        expectedBatch = group.LastBatch >= 0 ? group.LastBatch + 1 : expectedBatch + 1;
+        TakeNotes();
+        expectedBatch = group.LastBatch >= 0 ? group.LastBatch + 1 : expectedBatch < 0 ? -1 : expectedBatch + 1;
         LastTime = Encoding.ASCII.GetString(lastTime);
         group.Clear();
-        Progress?.Report(expectedSeq);
         if (sound)
         {
-            Snapshot(segment.Name, lines.Offset + lines.LineLength + 1, checkpoint.Root);
+            Snapshot(segment.Name, chunk[at].End, checkpoint.Root);
         }
     }
 
@@ -331,7 +279,7 @@ internal sealed partial class LedgerPass
         valid.TreeLost = treeLost;
         previous.CopyTo(valid.Previous, 0);
         valid.Frontier.CopyFrom(frontier);
-        valid.Findings = Findings.Count;
+        valid.Findings = Findings.Here();
         scopesAtValid = null;
     }
 
@@ -353,10 +301,7 @@ internal sealed partial class LedgerPass
             LoseScopes();
         }
 
-        foreach (var (scope, next) in groupScopes)
-        {
-            scopes[scope] = next;
-        }
+        scopes.Confirm();
 
         for (int i = 0; i < group.Count; i++)
         {
@@ -378,6 +323,7 @@ internal sealed partial class LedgerPass
         (EntryFlaw.Batch, Verdict.Altered, "batch is not the number of this group: groups were merged, split, removed or added."),
         (EntryFlaw.Log, Verdict.Altered, "log names another ledger."),
         (EntryFlaw.Scope, Verdict.Altered, "scope_seq does not follow the scope's last number."),
+        (EntryFlaw.Incarnation, Verdict.Altered, "found is not the head that this ledger had before the rotation in front of this incarnation."),
         (EntryFlaw.Epoch, Verdict.KeyViolation, "epoch is not the epoch whose key signs here (K4)."),
         (EntryFlaw.Misplaced, Verdict.KeyViolation, "a genesis or rotation entry is missing here, misplaced or not alone in its group (K2)."),
         (EntryFlaw.Age, Verdict.KeyViolation, "the epoch is older or longer than the ledger allows: a rotation is missing (K5)."),
@@ -437,7 +383,7 @@ internal sealed partial class LedgerPass
         {
             bool differs = claimed is not null && !held.Leaf(i).SequenceEqual(claimed);
             signed[i] = differs ? claimed : null;
-            bool usable = !differs && !held.Is(i, EntryFlaw.Malformed);
+            bool usable = !differs && !held.Is(i, EntryFlaw.Malformed | EntryFlaw.Withheld);
             claimed = usable ? held.Claim(i).ToArray() : null;
         }
 
@@ -483,7 +429,7 @@ internal sealed partial class LedgerPass
             }
         }
 
-        bool lastAlone = nextClaim is null && (breaks == 0 || (breaks == 1 && broken == count - 1));
+        bool lastAlone = nextClaim is null && !held.AnyWithheld && (breaks == 0 || (breaks == 1 && broken == count - 1));
         Findings.Add(lastAlone
             ? held.About(count - 1, count - 1, Verdict.Altered, "the line was changed: the root that was signed is not reached, and every line before it is chained.")
             : held.About(0, count - 1, Verdict.Altered, "lines of this group were changed, removed or added: the root that was signed is not reached."));

@@ -6,7 +6,7 @@ internal sealed partial class LedgerPass
     /// Rules K1 to K3: a checkpoint line is signed by the key of the current epoch and by nothing else; the group of a rotation entry
     /// by the old key (or, when that was lost, the identity key) and then the new one.
     /// </summary>
-    private Signed Judge(SignedNote note, bool sameRoot, out int code, out string why)
+    private Signed Judge(NoteRecord read, SignedNote note, bool sameRoot, out int code, out string why)
     {
         (code, why) = (Verdict.KeyViolation, "");
         bool genesis = group.HasGenesis && group.FirstSeq == 0;
@@ -44,7 +44,7 @@ internal sealed partial class LedgerPass
             return epochsUnsure || maybe ? Signed.Unknown : Signed.Invalid;
         }
 
-        if (!key.Verifies(note.Signatures[0], note.Text))
+        if (!read.FirstIsBy(key))
         {
             if (genesis && !sameRoot && !key.Matches(note.Signatures[0]))
             {
@@ -108,7 +108,13 @@ internal sealed partial class LedgerPass
         {
             if (Epochs.Count == 0 || epoch.Number > Epochs[^1].Number)
             {
+                if (Epochs.Count == MaxEpochs)
+                {
+                    Epochs.RemoveAt(0);
+                }
+
                 Epochs.Add(epoch); // a repeated segment opens nothing new
+                EpochKeys.Remove(epoch.Number - MaxEpochs);
             }
         }
     }

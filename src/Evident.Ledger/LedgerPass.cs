@@ -4,11 +4,13 @@ using Evident.Platform;
 namespace Evident.Ledger;
 
 /// <summary>
-/// One sequential pass over the segments: LJ-1 and schema of every line, numbering, chain, root and signatures at every checkpoint,
-/// epochs. Used by the verifier, which reports all it finds, and by the log at start, which refuses on the first thing that is not a
-/// torn tail. Never writes. Memory does not grow with the ledger, except by one counter per scope and one key per epoch.
+/// One pass over the segments: LJ-1 and schema of every line, numbering, chain, root and signatures at every checkpoint, epochs. Used by
+/// the verifier, which reports all it finds, and by the log at start, which refuses on the first thing that is not a torn tail. Never
+/// writes. Memory does not grow with the ledger, except by counters per scope and source and one key per epoch, each up to a limit.
 /// </summary>
 /// <remarks>
+/// What a line says by itself (LJ-1, schema, leaf hash, a likely signature) is read ahead on other threads (<see cref="SegmentChunks"/>);
+/// everything that depends on what came before happens here, line after line.
 /// Blame is put on the line that was changed, not on those that notice. A flaw of an entry is kept until its checkpoint: when the
 /// signed root confirms the group, the flaws were signed and are reported as such; when it does not, the chain tells which lines differ
 /// from what was signed, and only those are reported. What a malformed line makes impossible to check is not reported a second time.
@@ -17,11 +19,10 @@ internal sealed partial class LedgerPass(string directory)
 {
     private const int NotSeekable = 29, LinkFound = 40; // ESPIPE, ELOOP
 
-    private readonly Lj1Parser parser = new();
+    private readonly Lj1Parser parser = new(); // for the lines of type ledger.*, which are read again here
     private readonly MerkleFrontier frontier = new();
     private readonly MerkleFrontier before = new();
     private readonly byte[] leaf = new byte[32];
-    private readonly byte[] claim = new byte[32];
     private readonly byte[] previous = new byte[32];
     private OpenGroup group = new();
     private OpenGroup spare = new();
@@ -30,17 +31,32 @@ internal sealed partial class LedgerPass(string directory)
     private long expectedSeq, expectedBatch;
     private bool previousKnown = true, lastMalformed, treeLost;
     private SegmentName segment = new("", 0);
-    private SegmentLines lines = null!;
-    private long lineNumber;
-    private readonly Dictionary<string, long> scopes = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, long> groupScopes = new(StringComparer.Ordinal);
-    private Dictionary<string, long>? scopesAtValid;
+    private LineChunk?[] ring = [];
+    private LineChunk chunk = null!;
+    private int at; // the current line in the chunk
+    private long lineNumber, totalBytes;
+    private ScopeCounters scopes = new();
+    private ScopeCounters? scopesAtValid;
     private bool scopesUnsure;
 
-    public List<Finding> Findings { get; } = [];
+    public FindingList Findings { get; } = new();
+
+    /// <summary>Threads that parse ahead of this one, 0 or more; a short segment needs none.</summary>
+    public int Ahead { get; init; } = Math.Min(Environment.ProcessorCount, 12);
+
+    /// <summary>
+    /// The lines are a part of a ledger: some entries are withheld and only their hashes are there. The chain goes through them; their
+    /// members cannot be checked, and sources are not counted. Set before <see cref="StartAt(PartStart)"/> where the part does not begin at 0.
+    /// </summary>
+    public bool AllowWithheld { get; init; }
+
+    /// <summary>Test seam: small chunks make a small ledger take every turn that a large one takes.</summary>
+    public int ChunkBytes { get; init; } = SegmentChunks.DefaultBytes;
 
     /// <summary>Origin of the ledger; empty until it is known.</summary>
     public string Origin { get; private set; } = "";
+
+    private Digits32? originDigits; // null as well when it has not the form that an entry's log must have
 
     /// <summary>The identity key, once entry 0 is found to hold the key that the origin names.</summary>
     public NoteKey? Identity { get; private set; }
@@ -50,7 +66,10 @@ internal sealed partial class LedgerPass(string directory)
 
     public long Epoch { get; private set; } = 1;
 
+    /// <summary>The newest 10,000 of them (27 years of days): what is older than that is checked as it is passed and not kept.</summary>
     public List<EpochSummary> Epochs { get; } = [];
+
+    private const int MaxEpochs = 10_000;
 
     /// <summary>Entries covered by the last valid checkpoint line, and its root.</summary>
     public long Size => valid.Size;
@@ -75,8 +94,11 @@ internal sealed partial class LedgerPass(string directory)
     /// <summary>Called for each checkpoint line whose signatures are valid: size and root that were signed.</summary>
     public Action<long, byte[]>? OnSigned { get; set; }
 
-    /// <summary>Told the number of entries passed, once per group.</summary>
-    public IProgress<long>? Progress { get; set; }
+    /// <summary>Told how far the pass is, once per chunk.</summary>
+    public IProgress<VerifyProgress>? Progress { get; set; }
+
+    /// <summary>Bytes of the segments read.</summary>
+    public long Bytes { get; private set; }
 
     /// <summary>State just after the last valid checkpoint line: where a torn tail starts and where the log goes on.</summary>
     private ValidPoint valid = new();
@@ -88,19 +110,25 @@ internal sealed partial class LedgerPass(string directory)
         public bool TreeLost;
         public byte[] Root = Merkle.EmptyRoot, Previous = new byte[32];
         public readonly MerkleFrontier Frontier = new();
-        public int Findings;
+        public FindingList.Mark Findings;
     }
 
-    public sealed record EpochSummary(long Number, long FirstSeq, string Custody, string PublicKey, string Reason);
+    public sealed record EpochSummary(long Number, long FirstSeq, string Custody, string PublicKey, string Reason)
+    {
+        /// <summary>How well the old key is gone after a rotation (docs/ledger-format.md section 6).</summary>
+        public string Level => LedgerFormat.CustodyLevel(Custody);
+    }
+
+    private long startedAt = -1; // first entry, when the pass began in the middle
 
     internal ValidPoint Valid => valid;
 
-    internal IReadOnlyDictionary<string, long> ScopeSeq => scopes;
+    internal IReadOnlyDictionary<string, long> ScopeSeq => scopes.ToDictionary();
 
     /// <summary>Starts in the middle instead of at entry 0. The caller has checked that all of this belongs to a signed head.</summary>
     public void StartAt(LedgerResume hint, MerkleFrontier tree, string origin, NoteKey identity, long epoch, NoteKey epochKey, SegmentName at, long offset)
     {
-        Origin = origin;
+        NameOrigin(origin);
         Identity = identity;
         EpochKeys[epoch] = epochKey;
         (Epoch, expectedSeq, expectedBatch) = (epoch, hint.Size, hint.NextBatch);
@@ -108,22 +136,58 @@ internal sealed partial class LedgerPass(string directory)
         Convert.FromHexString(hint.LastEntryHash.AsSpan(LedgerFormat.HashPrefix.Length), previous, out _, out _);
         foreach (var (scope, next) in hint.ScopeSeq)
         {
-            scopes[scope] = next;
+            scopes.Set(scope, next);
         }
 
         segment = at;
+        (startedAt, sources, incarnationNumber) = (hint.Size, null, -1);
         Snapshot(at.Name, offset, hint.Root);
+    }
+
+    /// <summary>
+    /// Starts in front of the first entry of a part that does not begin at 0. The caller has checked that all of this belongs to the signed
+    /// head that the part rests on. The first segment is the one named <see cref="PartStart.From"/>.
+    /// </summary>
+    public void StartAt(PartStart part)
+    {
+        NameOrigin(part.Origin);
+        Identity = part.Identity;
+        GenesisHash = part.GenesisHash;
+        foreach (var (epoch, key) in part.EpochKeys)
+        {
+            EpochKeys[epoch] = key;
+        }
+
+        Epochs.AddRange(part.Epochs);
+        (Epoch, epochFirstSeq, epochEntries, epochMillis) = (part.Epoch, part.EpochFirstSeq, part.EpochEntries, part.EpochMillis);
+        (expectedSeq, expectedBatch, startedAt) = (part.From, part.Batch, part.From);
+        (scopesUnsure, sources, incarnationNumber) = (true, null, -1); // a scope counts on from the first entry of it that is shown
+        frontier.CopyFrom(part.Left);
+        part.PreviousHash.CopyTo(previous, 0);
+        Snapshot("", 0, frontier.Root());
     }
 
     /// <summary>Reads the segments in order. <paramref name="firstOffset"/> applies to the first one only (see <see cref="StartAt"/>).</summary>
     public void Run(IReadOnlyList<SegmentName> segments, long firstOffset = 0, CancellationToken cancellation = default)
     {
+        sources = AllowWithheld ? null : sources;
+        ring = new LineChunk?[Ahead == 0 ? 1 : Ahead + 2];
+        totalBytes = Progress is null ? 0 : segments.Sum(s => new FileInfo(Path.Combine(directory, s.Name)) is { Exists: true } f ? f.Length : 0);
         for (int i = 0; i < segments.Count; i++)
         {
             ReadSegment(segments[i], i == 0 ? firstOffset : 0, i + 1 < segments.Count ? segments[i + 1].First : -1, cancellation);
         }
 
         SettleDisputed(null);
+        if (sources is not null && !treeLost && !Findings.Any(f => f.Code >= Verdict.RolledBack))
+        {
+            sources.Report(Findings); // else a missing number may be one of the entries that were damaged
+        }
+
+        if (scopes.Full)
+        {
+            Findings.Add(new Finding(Verdict.Incomplete, $"more than {ScopeCounters.MaxScopes} scopes: scope_seq was not checked in those beyond."));
+        }
     }
 
     private void ReadSegment(SegmentName name, long offset, long following, CancellationToken cancellation)
@@ -148,28 +212,27 @@ internal sealed partial class LedgerPass(string directory)
 
         try
         {
-            using (lines = new SegmentLines(Path.Combine(directory, name.Name), offset))
+            using var lines = new SegmentChunks(ring, Path.Combine(directory, name.Name), offset, ChunkBytes) { AllowWithheld = AllowWithheld };
+            while (lines.Next(EpochKeys.GetValueOrDefault(Epoch)) is { } next)
             {
-                bool partial = false;
-                while (lines.Next())
+                cancellation.ThrowIfCancellationRequested();
+                chunk = next;
+                do
                 {
-                    lineNumber++;
-                    if (!lines.Complete)
+                    for (at = 0; at < chunk.Count; at++)
                     {
-                        partial = true;
-                        break;
+                        lineNumber++;
+                        ReadLine(chunk[at]);
                     }
-
-                    if (lineNumber % 512 == 0)
-                    {
-                        cancellation.ThrowIfCancellationRequested();
-                    }
-
-                    ReadLine();
                 }
-
-                EndSegment(following, partial);
+                while (chunk.NextRound());
+                Progress?.Report(new VerifyProgress(expectedSeq, Bytes + lines.Passed, totalBytes));
             }
+
+            Bytes += lines.End - offset;
+            bool partial = lines.End > lines.Rest;
+            lineNumber += partial ? 1 : 0;
+            EndSegment(following, partial, lines.Rest, lines.End);
         }
         catch (PosixException e) when (e.Errno is NotSeekable or LinkFound)
         {
@@ -195,44 +258,48 @@ internal sealed partial class LedgerPass(string directory)
         epochsUnsure = true;
     }
 
-    private void ReadLine()
+    private void ReadLine(in LineRecord line)
     {
-        if (lines.TooLong)
+        switch (line.Kind)
         {
-            AddMalformed($"the line is longer than {LedgerFormat.MaxLineBytes} bytes.");
-            treeLost = true;
-        }
-        else if (CheckpointLine.LooksLikeOne(lines.Line))
-        {
-            ReadCheckpoint();
-        }
-        else
-        {
-            Merkle.LeafOfPrefixed(lines.Prefixed, leaf);
-            ReadEntry(lines.Line);
+            case LineKind.TooLong:
+                AddMalformed(line, $"the line is longer than {LedgerFormat.MaxLineBytes} bytes.");
+                treeLost = true;
+                break;
+            case LineKind.Checkpoint:
+                ReadCheckpoint(line.Note!);
+                break;
+            case LineKind.Malformed:
+                chunk.Leaf(at).CopyTo(leaf);
+                AddMalformed(line, line.Failure!);
+                break;
+            case LineKind.Withheld:
+                chunk.Leaf(at).CopyTo(leaf);
+                AddWithheld(line);
+                break;
+            default:
+                chunk.Leaf(at).CopyTo(leaf);
+                ReadEntry(line);
+                break;
         }
     }
 
-    private void ReadEntry(ReadOnlySpan<byte> line)
+    private void ReadEntry(in LineRecord line)
     {
-        var error = parser.Parse(line);
-        string? failure = error != Lj1Error.None ? $"the line is not LJ-1 ({error})." : EntrySchema.Check(line, parser);
-        if (failure is not null)
+        long seq = line.Seq, batch = line.Batch;
+        var claim = chunk.Claim(at);
+        if (disputed is not null)
         {
-            AddMalformed(failure);
-            return;
+            SettleDisputed(claim.ToArray());
         }
 
-        long seq = parser.Integer(line, "seq"u8), batch = parser.Integer(line, "batch"u8), epoch = parser.Integer(line, "epoch"u8);
-        ReadClaim(line, parser, claim);
-        SettleDisputed(claim);
         if (lastMalformed)
         {
             PassMalformed(seq, batch);
         }
 
         var flaw = EntryFlaw.None;
-        bool chained = !previousKnown || claim.AsSpan().SequenceEqual(previous);
+        bool chained = !previousKnown || claim.SequenceEqual(previous);
         if (seq != expectedSeq && previousKnown && chained)
         {
             flaw |= EntryFlaw.Seq; // in its place in the chain, but numbered otherwise
@@ -248,8 +315,28 @@ internal sealed partial class LedgerPass(string directory)
 
         lastMalformed = false;
         OpenGroupAt(expectedSeq);
-        flaw |= Place(line, batch, epoch);
-        group.Add(leaf, claim, flaw, lines.Offset, lines.Offset + lines.LineLength + 1);
+        flaw |= Place(line);
+        group.Add(leaf, claim, flaw, line.Offset, line.End);
+        Pass();
+    }
+
+    /// <summary>An entry of a part of which only the hash is there: the chain and the tree go through it.</summary>
+    private void AddWithheld(in LineRecord line)
+    {
+        SettleDisputed(null);
+        if (lastMalformed)
+        {
+            (treeLost, expectedBatch, lastMalformed) = (true, -1, false); // nothing here says what the malformed line was
+        }
+
+        OpenGroupAt(expectedSeq);
+        group.Add(leaf, default, EntryFlaw.Withheld | (expectedSeq == 0 ? EntryFlaw.Misplaced : EntryFlaw.None), line.Offset, line.End);
+        Pass();
+    }
+
+    /// <summary>The entry in <see cref="leaf"/> has its place in the open group.</summary>
+    private void Pass()
+    {
         leaf.CopyTo(previous, 0);
         previousKnown = true;
         expectedSeq++;
@@ -262,18 +349,27 @@ internal sealed partial class LedgerPass(string directory)
     }
 
     /// <summary>Checks what the position demands and takes over what control entries say.</summary>
-    private EntryFlaw Place(ReadOnlySpan<byte> line, long batch, long epoch)
+    private EntryFlaw Place(in LineRecord line)
     {
         var flaw = EntryFlaw.None;
+        long batch = line.Batch, epoch = line.Epoch;
         if (batch != expectedBatch)
         {
             flaw |= expectedBatch >= 0 ? EntryFlaw.Batch : 0;
         }
 
         group.LastBatch = batch;
-        var type = parser.Text(line, "type"u8);
-        bool genesis = type.SequenceEqual("ledger.genesis"u8), rotation = type.SequenceEqual("ledger.epoch"u8);
-        if (!genesis && Origin.Length > 0 && !parser.Text(line, "log"u8).SequenceEqual(Encoding.ASCII.GetBytes(Origin)))
+        ReadOnlySpan<byte> text = default, type = default;
+        bool genesis = false, rotation = false;
+        if (line.OfLedger)
+        {
+            text = chunk.Line(at);
+            _ = parser.Parse(text);
+            type = parser.Text(text, "type"u8);
+            (genesis, rotation) = (type.SequenceEqual("ledger.genesis"u8), type.SequenceEqual("ledger.epoch"u8));
+        }
+
+        if (!genesis && Origin.Length > 0 && line.Log != originDigits)
         {
             flaw |= EntryFlaw.Log;
         }
@@ -290,7 +386,7 @@ internal sealed partial class LedgerPass(string directory)
 
         if (genesis)
         {
-            flaw |= expectedSeq == 0 && group.Count == 0 ? TakeGenesis(line) : EntryFlaw.Misplaced;
+            flaw |= expectedSeq == 0 && group.Count == 0 ? TakeGenesis(text) : EntryFlaw.Misplaced;
         }
         else if (expectedSeq == 0 && group.Count == 0)
         {
@@ -299,10 +395,10 @@ internal sealed partial class LedgerPass(string directory)
 
         if (rotation)
         {
-            int details = parser.Find(line, 0, "rotation"u8);
-            group.RotationKey = Key(line, details, "epoch_key"u8);
-            group.RotationReason = Member(line, details, "reason"u8);
-            group.Custody = Member(line, details, "custody"u8);
+            int details = parser.Find(text, 0, "rotation"u8);
+            group.RotationKey = Key(text, details, "epoch_key"u8);
+            group.RotationReason = Member(text, details, "reason"u8);
+            group.Custody = Member(text, details, "custody"u8);
             flaw |= group.Count > 0 ? EntryFlaw.Misplaced : 0;
         }
         else if (group.RotationKey is not null || group.HasGenesis && !genesis)
@@ -310,22 +406,21 @@ internal sealed partial class LedgerPass(string directory)
             flaw |= EntryFlaw.Misplaced; // rotation and genesis stand alone in their groups
         }
 
-        return flaw | Remember(line, type, expectedSeq);
+        return flaw | Remember(line, text, type, expectedSeq);
     }
 
-    private void AddMalformed(string failure)
+    private void AddMalformed(in LineRecord line, string failure)
     {
-        var line = lines.Line;
-        bool entry = line.IndexOf("checkpoint"u8) < 0 && line.IndexOf("\u2014"u8) < 0;
-        Findings.Add(new Finding(
-            Verdict.Malformed, failure, segment.Name, lineNumber, lines.Offset, lines.Offset + lines.LineLength + 1,
-            entry ? expectedSeq : -1, entry ? expectedSeq : -1));
+        var text = chunk.Line(at);
+        bool entry = text.IndexOf("checkpoint"u8) < 0 && text.IndexOf("\u2014"u8) < 0;
+        Findings.Add(AtLine(Verdict.Malformed, failure, entry ? expectedSeq : -1, entry ? expectedSeq : -1));
         SettleDisputed(null);
         OpenGroupAt(expectedSeq);
-        group.Add(leaf, default, EntryFlaw.Malformed, lines.Offset, lines.Offset + lines.LineLength + 1);
+        group.Add(leaf, default, EntryFlaw.Malformed, line.Offset, line.End);
         leaf.CopyTo(previous, 0);
         lastMalformed = true;
         LoseScopes();
+        LoseTime();
         expectedSeq++;
         if (group.Count > LedgerFormat.MaxGroupEntries)
         {
@@ -378,9 +473,7 @@ internal sealed partial class LedgerPass(string directory)
         string what = seq > expectedSeq
             ? $"entries {expectedSeq}..{seq - 1} are missing: entry {seq} follows."
             : $"entry {seq} stands where entry {expectedSeq} was expected: repeated or moved.";
-        Findings.Add(new Finding(
-            Verdict.Altered, what, segment.Name, lineNumber, lines.Offset, lines.Offset + lines.LineLength + 1,
-            Math.Min(seq, expectedSeq), Math.Max(seq, expectedSeq)));
+        Findings.Add(AtLine(Verdict.Altered, what, Math.Min(seq, expectedSeq), Math.Max(seq, expectedSeq)));
         LoseTrack(seq);
         epochsUnsure |= lineNumber == 1; // whole segments are out of place: a rotation may be in one not seen yet
         expectedBatch = batch;
@@ -399,6 +492,7 @@ internal sealed partial class LedgerPass(string directory)
         previousKnown = false;
         epochFloats = true;
         LoseScopes();
+        LoseTime();
         expectedSeq = seq;
         expectedBatch = -1;
     }
@@ -408,13 +502,16 @@ internal sealed partial class LedgerPass(string directory)
         if (group.Count == 0)
         {
             group.Start(segment.Name, seq, lineNumber);
-            groupScopes.Clear();
+            scopes.BeginGroup();
+            sources?.BeginGroup();
         }
     }
 
     /// <param name="following">First sequence number of the next segment; -1 after the last one.</param>
     /// <param name="partial">The segment ends without a line feed.</param>
-    private void EndSegment(long following, bool partial)
+    /// <param name="rest">Byte offset behind the last line feed.</param>
+    /// <param name="end">Where the file ended when it was read to its end; a writer may have appended since.</param>
+    private void EndSegment(long following, bool partial, long rest, long end)
     {
         bool last = following < 0;
         if (!last && !partial && group.Count == 0)
@@ -438,23 +535,23 @@ internal sealed partial class LedgerPass(string directory)
             return;
         }
 
-        bool troubled = Findings.Count > valid.Findings || disputed is not null;
+        bool troubled = Findings.Count > valid.Findings.Count || disputed is not null;
         if (last && (partial || group.Count > 0 || troubled))
         {
             long tail = valid.Segment == segment.Name ? valid.Offset : 0;
             bool contiguous = valid.Segment == segment.Name || valid.Size == segment.First;
-            if (contiguous && lines.Length > tail)
+            if (contiguous && end > tail)
             {
-                Torn = TornTail.Find(this, Path.Combine(directory, segment.Name), segment.Name, tail, lines.Length);
+                Torn = TornTail.Find(this, Path.Combine(directory, segment.Name), segment.Name, tail, end);
             }
 
             if (Torn is not null)
             {
-                Findings.RemoveRange(valid.Findings, Findings.Count - valid.Findings);
+                Findings.CutTo(valid.Findings);
                 group.Clear();
                 disputed = null;
                 expectedSeq = valid.Size;
-                RestoreScopes();
+                scopes = scopesAtValid ?? scopes;
                 RestoreEpoch();
                 return;
             }
@@ -464,8 +561,7 @@ internal sealed partial class LedgerPass(string directory)
         if (partial)
         {
             Findings.Add(new Finding(
-                Verdict.Malformed, "the segment ends inside a line that no group of this ledger can begin with.", segment.Name, lineNumber,
-                lines.Offset, lines.Offset + lines.LineLength));
+                Verdict.Malformed, "the segment ends inside a line that no group of this ledger can begin with.", segment.Name, lineNumber, rest, end));
             if (following == expectedSeq && group.Count > 0)
             {
                 // It was the checkpoint line, its line feed lost.
@@ -492,23 +588,13 @@ internal sealed partial class LedgerPass(string directory)
     internal static void ReadClaim(ReadOnlySpan<byte> line, Lj1Parser parser, Span<byte> hash)
     {
         var node = parser.Nodes[parser.Find(line, parser.Find(line, 0, "integrity"u8), "prev_hash"u8)];
-        FromHex(line.Slice(node.Start + LedgerFormat.HashPrefix.Length, 64), hash);
-    }
-
-    private static void FromHex(ReadOnlySpan<byte> hex, Span<byte> bytes)
-    {
-        for (int i = 0; i < bytes.Length; i++)
-        {
-            bytes[i] = (byte)((Digit(hex[2 * i]) << 4) | Digit(hex[(2 * i) + 1]));
-        }
-
-        static int Digit(byte b) => b <= '9' ? b - '0' : b - 'a' + 10;
+        Hex.Decode(line.Slice(node.Start + LedgerFormat.HashPrefix.Length, 64), hash);
     }
 
     private byte[] Key(ReadOnlySpan<byte> line, int parent, ReadOnlySpan<byte> name)
     {
         byte[] key = new byte[32];
-        FromHex(Encoding.ASCII.GetBytes(Member(line, parent, name)["ed25519:".Length..]), key);
+        Hex.Decode(Encoding.ASCII.GetBytes(Member(line, parent, name)["ed25519:".Length..]), key);
         return key;
     }
 

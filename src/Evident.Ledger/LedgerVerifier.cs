@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using Evident.Platform;
 
 namespace Evident.Ledger;
@@ -49,9 +50,9 @@ public sealed record AuditContext(string LedgerDirectory, long Entries, Cancella
 public static class LedgerVerifier
 {
     /// <param name="request">What to look at.</param>
-    /// <param name="progress">Told the number of entries passed.</param>
+    /// <param name="progress">Told now and then how far the pass is.</param>
     /// <param name="cancellation">Ends with <see cref="OperationCanceledException"/>.</param>
-    public static VerifyReport Verify(VerifyRequest request, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public static VerifyReport Verify(VerifyRequest request, IProgress<VerifyProgress>? progress = null, CancellationToken cancellation = default)
     {
         if (!TrustInputs.TryRead(request, out var trust, out string failure))
         {
@@ -67,10 +68,7 @@ public static class LedgerVerifier
                 return Nothing(trust.Heads, $"'{request.Path}' is no directory that can be read.");
             }
 
-            var files = LedgerFiles.List(directory);
-            return files.Segments.Count == 0 && !files.Findings.Any(f => f.Code >= Verdict.RolledBack)
-                ? Nothing(trust.Heads, $"'{directory}' holds no ledger segment.")
-                : new Verification(request, directory, files, trust, progress).Run(cancellation);
+            return new Verification(request, directory, trust, progress).Run(cancellation) ?? Nothing(trust.Heads, $"'{directory}' holds no ledger segment.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -85,12 +83,19 @@ public static class LedgerVerifier
     private static VerifyReport Early(int code, string sentence) => new() { VerdictCode = code, ExitCode = code, Summary = sentence };
 }
 
-/// <summary>One run of the verifier over one ledger directory.</summary>
-internal sealed class Verification(
-    VerifyRequest request, string directory, LedgerFiles files, TrustInputs trust, IProgress<long>? progress)
+/// <summary>How far a verification is; bytes are those of the segments.</summary>
+public sealed record VerifyProgress(long Entries, long Bytes, long TotalBytes);
+
+/// <summary>
+/// One run of the verifier over one ledger directory. A writer may append meanwhile: what names a size (notes, the list of published
+/// checkpoints) is read before the segments that must reach that size, and the end of the last segment is where it was found.
+/// </summary>
+internal sealed class Verification(VerifyRequest request, string directory, TrustInputs trust, IProgress<VerifyProgress>? progress)
 {
     private readonly LedgerPass pass = new(directory);
-    private readonly List<Finding> findings = [.. files.Findings];
+    private readonly List<Finding> findings = [];
+    private readonly List<(string File, string Sha256)> inputs = [];
+    private LedgerFiles files = null!;
     private readonly Dictionary<long, byte[]> signed = [];
     private readonly HashSet<long> wanted = [.. trust.Heads.Select(k => k.Checkpoint.Size)];
     private ForkEvidence forks = null!;
@@ -103,7 +108,8 @@ internal sealed class Verification(
     /// <summary>Files beside the segments that must agree with them: name and note, or null when it was not well formed.</summary>
     private readonly List<(string Name, SignedNote Note, Checkpoint Checkpoint)> beside = [];
 
-    public VerifyReport Run(CancellationToken cancellation)
+    /// <summary>Null when there is no segment and no damage that would explain it.</summary>
+    public VerifyReport? Run(CancellationToken cancellation)
     {
         ReadBeside("genesis.note", required: true);
         bool slotA = ReadBeside("head.a", required: false), slotB = ReadBeside("head.b", required: false);
@@ -114,6 +120,13 @@ internal sealed class Verification(
 
         var anchors = new Anchors(directory, trust.Policy, findings);
         forks = new ForkEvidence(directory, () => pass.Identity);
+        files = LedgerFiles.List(directory);
+        if (files.Segments.Count == 0 && !files.Findings.Any(f => f.Code >= Verdict.RolledBack))
+        {
+            return null;
+        }
+
+        findings.InsertRange(0, files.Findings);
         wanted.UnionWith(beside.Select(b => b.Checkpoint.Size));
         anchors.AddSizesTo(wanted);
         trust.Witness?.AddSizesTo(wanted);
@@ -221,6 +234,7 @@ internal sealed class Verification(
         if (TryNote(name, out var note, out var checkpoint))
         {
             beside.Add((name, note, checkpoint));
+            inputs.Add((name, LedgerFormat.HashText(SHA256.HashData(note.Encode())))); // canonical: its bytes are the file's
         }
 
         return true;
@@ -367,6 +381,9 @@ internal sealed class Verification(
             return true;
         }
 
+        var accepted = pass.Incarnations.Find(i => i.Found < checkpoint.Size && checkpoint.Size <= i.Lost);
+        string lost = accepted is null ? "" : string.Create(
+            CultureInfo.InvariantCulture, $" It is of the history that incarnation {accepted.Number}, entry {accepted.Seq}, gave up: entries {accepted.Found}..{accepted.Lost - 1}.");
         if (signed.TryGetValue(checkpoint.Size, out byte[]? root))
         {
             if (root.AsSpan().SequenceEqual(checkpoint.Root))
@@ -379,17 +396,17 @@ internal sealed class Verification(
                 forks.Add(checkpoint, head.Note, root);
             }
 
-            return Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.");
+            return Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.{lost}");
         }
 
         if (checkpoint.Size > pass.Seen)
         {
-            return Fail(Verdict.RolledBack, $"the known head {head.File} is of {checkpoint.Size} entries; the ledger ends at {pass.Size}.", pass.Size, checkpoint.Size - 1);
+            return Fail(Verdict.RolledBack, $"the known head {head.File} is of {checkpoint.Size} entries; the ledger ends at {pass.Size}.{lost}", pass.Size, checkpoint.Size - 1);
         }
 
         return Damaged
             ? Fail(0, $"the known head {head.File} of size {checkpoint.Size} could not be compared because of the damage reported.")
-            : Fail(Verdict.Forked, $"the known head {head.File} is of {checkpoint.Size} entries, where this ledger never signed a checkpoint.");
+            : Fail(Verdict.Forked, $"the known head {head.File} is of {checkpoint.Size} entries, where this ledger never signed a checkpoint.{lost}");
 
         bool Fail(int code, string sentence, long from = -1, long to = -1)
         {
@@ -401,7 +418,7 @@ internal sealed class Verification(
     private VerifyReport Judge(long anchored, string by)
     {
         var codes = findings.Where(f => f.Code >= Verdict.RolledBack).Select(f => f.Code).ToList();
-        bool notes = findings.Any(f => f.Code == Verdict.Notes && (f.FromSeq < 0 || f.FromSeq >= anchored));
+        bool notes = findings.Any(f => f.Code == Verdict.Notes && (f.FromSeq < 0 || f.ToSeq >= anchored)); // one about two entries stands at the second
         if (notes)
         {
             codes.Add(Verdict.Notes);
@@ -435,9 +452,16 @@ internal sealed class Verification(
             NewestHead = newestPublished,
             Epochs = pass.Epochs,
             Findings = findings,
-            Inputs = [.. trust.Files, .. known.Skip(trust.Heads.Count).Select(k => (k.File, k.Sha256))],
+            Inputs = [.. trust.Files, .. known.Skip(trust.Heads.Count).Select(k => (k.File, k.Sha256)), .. inputs],
             Forks = forks.Forks,
             Cosigned = cosigned ?? "",
+            Directory = directory,
+            Segments = files.Segments.Count,
+            SegmentBytes = pass.Bytes,
+            Heartbeats = pass.Heartbeats,
+            Silences = pass.Silences,
+            Sources = pass.Sources?.Count ?? 0,
+            SourceGaps = pass.Sources?.Gaps ?? 0,
         };
     }
 

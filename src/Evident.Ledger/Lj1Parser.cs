@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Runtime.Intrinsics;
 using System.Text.Unicode;
 
 namespace Evident.Ledger;
@@ -173,7 +175,7 @@ public sealed class Lj1Parser
                     return false;
                 }
 
-                if (previousLength > 0
+                if (previousLength > 0 && s[previousStart] >= s[memberStart]
                     && s.Slice(previousStart, previousLength).SequenceCompareTo(s.Slice(memberStart, memberLength)) >= 0)
                 {
                     return Fail(Lj1Error.KeyOrder);
@@ -228,12 +230,7 @@ public sealed class Lj1Parser
             return Fail(Lj1Error.Syntax);
         }
 
-        int i = start;
-        while (i < s.Length && (s[i] is >= (byte)'a' and <= (byte)'z' or >= (byte)'0' and <= (byte)'9' or (byte)'_'))
-        {
-            i++;
-        }
-
+        int i = EndOfKey(s, start);
         length = i - start;
         if (length > 64 || (i < s.Length && (s[i] != '"' || length == 0)))
         {
@@ -254,11 +251,51 @@ public sealed class Lj1Parser
         return true;
     }
 
+    /// <summary>Index of the first byte that cannot stand in a key.</summary>
+    private static int EndOfKey(ReadOnlySpan<byte> s, int i)
+    {
+        for (; i + Vector128<byte>.Count <= s.Length; i += Vector128<byte>.Count)
+        {
+            var bytes = Vector128.Create(s.Slice(i, Vector128<byte>.Count));
+            var letters = Vector128.LessThanOrEqual(bytes - Vector128.Create((byte)'a'), Vector128.Create((byte)25));
+            var digits = Vector128.LessThanOrEqual(bytes - Vector128.Create((byte)'0'), Vector128.Create((byte)9));
+            uint other = (letters | digits | Vector128.Equals(bytes, Vector128.Create((byte)'_'))).ExtractMostSignificantBits() ^ 0xFFFF;
+            if (other != 0)
+            {
+                return i + BitOperations.TrailingZeroCount(other);
+            }
+        }
+
+        while (i < s.Length && (s[i] is >= (byte)'a' and <= (byte)'z' or >= (byte)'0' and <= (byte)'9' or (byte)'_'))
+        {
+            i++;
+        }
+
+        return i;
+    }
+
+    /// <summary>Passes characters that stand for themselves in ASCII; the index of the first other byte, or one less than 16 before the end.</summary>
+    private static int EndOfPlain(ReadOnlySpan<byte> s, int i)
+    {
+        for (; i + Vector128<byte>.Count <= s.Length; i += Vector128<byte>.Count)
+        {
+            var bytes = Vector128.Create(s.Slice(i, Vector128<byte>.Count));
+            var other = Vector128.LessThan(bytes.AsSByte(), Vector128.Create((sbyte)0x20)).AsByte() // controls, and from 0x80 on as negatives
+                | Vector128.Equals(bytes, Vector128.Create((byte)'"')) | Vector128.Equals(bytes, Vector128.Create((byte)'\\'));
+            if (other != Vector128<byte>.Zero)
+            {
+                return i + BitOperations.TrailingZeroCount(other.ExtractMostSignificantBits());
+            }
+        }
+
+        return i;
+    }
+
     private bool String(ReadOnlySpan<byte> s, int self)
     {
         int start = position;
         bool ascii = true, escaped = false;
-        int i = start;
+        int i = EndOfPlain(s, start);
         while (true)
         {
             if (i >= s.Length)

@@ -19,7 +19,7 @@ public static class Merkle
     }
 
     /// <summary>Leaf hash of an entry that already stands behind its 0x00: no copy.</summary>
-    internal static void LeafOfPrefixed(ReadOnlySpan<byte> zeroAndEntry, Span<byte> hash) => SHA256.HashData(zeroAndEntry, hash);
+    internal static void LeafOfPrefixed(ReadOnlySpan<byte> zeroAndEntry, Span<byte> hash) => Sha256.Hash(zeroAndEntry, hash);
 
     public static void Node(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, Span<byte> hash)
     {
@@ -27,7 +27,7 @@ public static class Merkle
         input[0] = 1;
         left.CopyTo(input[1..]);
         right.CopyTo(input[33..]);
-        Sodium.Sha256(hash, input); // short input: cheaper than the call overhead of the platform's hash
+        Sha256.Hash(input, hash);
     }
 
     /// <summary>True when the path leads from the leaf at <paramref name="index"/> of a tree of <paramref name="size"/> to the root (RFC 9162 2.1.3.2).</summary>

@@ -3,7 +3,10 @@ namespace Evident.Ledger;
 [Flags]
 internal enum EntryFlaw : ushort
 {
-    None = 0, Malformed = 1, Chain = 2, Seq = 4, Batch = 8, Log = 16, Epoch = 32, Misplaced = 64, Scope = 128, Age = 256,
+    None = 0, Malformed = 1, Chain = 2, Seq = 4, Batch = 8, Log = 16, Epoch = 32, Misplaced = 64, Scope = 128, Age = 256, Incarnation = 512,
+
+    /// <summary>No flaw: only the hash of the entry is there, nothing that it says.</summary>
+    Withheld = 1024,
 }
 
 /// <summary>The entries since the last checkpoint line: leaf hashes, the hashes they claim for their predecessors, and what is wrong.</summary>
@@ -34,30 +37,36 @@ internal sealed class OpenGroup
     /// <summary>Quarantine files that its recovery entries name; they count once the group is confirmed.</summary>
     public readonly List<string> Recovered = [];
 
+    public readonly List<LedgerPass.IncarnationSummary> Incarnations = [];
+    public int Heartbeats, Silences;
+
     public void Start(string segment, long seq, long line)
     {
         (Segment, FirstSeq, FirstLine, Count) = (segment, seq, line, 0);
         (RotationKey, RotationReason, Custody, HasGenesis, AnyFlaw, LastBatch) = (null, "", "", false, false, -1);
         Notes.Clear();
         Recovered.Clear();
+        Incarnations.Clear();
+        (Heartbeats, Silences) = (0, 0);
     }
 
     public void Clear() => Count = 0;
 
-    public bool AnyMalformed
-    {
-        get
-        {
-            for (int i = 0; i < Count; i++)
-            {
-                if (Is(i, EntryFlaw.Malformed))
-                {
-                    return true;
-                }
-            }
+    public bool AnyMalformed => Any(EntryFlaw.Malformed);
 
-            return false;
+    public bool AnyWithheld => Any(EntryFlaw.Withheld);
+
+    private bool Any(EntryFlaw flaw)
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            if (Is(i, flaw))
+            {
+                return true;
+            }
         }
+
+        return false;
     }
 
     public void RemoveLast() => Count--;
@@ -81,7 +90,7 @@ internal sealed class OpenGroup
         flaws[Count] = flaw;
         offsets[Count] = offset;
         offsets[Count + 1] = end;
-        AnyFlaw |= flaw != EntryFlaw.None;
+        AnyFlaw |= (flaw & ~EntryFlaw.Withheld) != EntryFlaw.None;
         Count++;
     }
 

@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Runtime.Intrinsics;
 
 namespace Evident.Ledger;
 
@@ -12,17 +12,13 @@ public abstract class ValueForm(string name, string rule)
     /// <summary>True when the value at <paramref name="index"/> of the tape has this form.</summary>
     internal abstract bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index);
 
-    private static readonly SearchValues<byte> NameBytes =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-"u8);
-    private static readonly SearchValues<byte> CodeBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789._-"u8);
-    private static readonly SearchValues<byte> HexBytes = SearchValues.Create("0123456789abcdef"u8);
-    private static readonly SearchValues<byte> CrockfordBytes = SearchValues.Create("0123456789ABCDEFGHJKMNPQRSTVWXYZ"u8);
+    private static readonly AsciiSet NameBytes = new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-");
+    private static readonly AsciiSet CodeBytes = new("abcdefghijklmnopqrstuvwxyz0123456789._-");
+    private static readonly AsciiSet HexBytes = new("0123456789abcdef");
+    private static readonly AsciiSet CrockfordBytes = new("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
 
-    public static readonly ValueForm Token = new TextForm("name", "`[A-Za-z0-9._:/@#+-]{1,128}`", static s =>
-        s.Length is >= 1 and <= 128 && !s.ContainsAnyExcept(NameBytes));
-
-    public static readonly ValueForm Code = new TextForm("code", "`[a-z0-9._-]{1,64}`", static s =>
-        s.Length is >= 1 and <= 64 && !s.ContainsAnyExcept(CodeBytes));
+    public static readonly ValueForm Token = new TextForm("name", "`[A-Za-z0-9._:/@#+-]{1,128}`", "", 1, 128, NameBytes);
+    public static readonly ValueForm Code = new TextForm("code", "`[a-z0-9._-]{1,64}`", "", 1, 64, CodeBytes);
 
     public static readonly ValueForm Hash = Prefixed("hash", "sha256:", 64);
     public static readonly ValueForm Commitment = Prefixed("commitment", "hmac-sha256:", 64);
@@ -32,24 +28,20 @@ public abstract class ValueForm(string name, string rule)
     public static readonly ValueForm Hex16 = Prefixed("hex16", "", 16);
     public static readonly ValueForm Hex32 = Prefixed("hex32", "", 32);
 
-    public static readonly ValueForm VaultRef = new TextForm("vault ref", "`vr_` + 26 characters of Crockford base 32, the first 0-7", static s =>
-        s.Length == 29 && s.StartsWith("vr_"u8) && s[3] <= '7' && !s[3..].ContainsAnyExcept(CrockfordBytes));
+    public static readonly ValueForm VaultRef =
+        new TextForm("vault ref", "`vr_` + 26 characters of Crockford base 32, the first 0-7", "vr_", 29, 29, CrockfordBytes, firstUpTo: '7');
 
-    public static readonly ValueForm Time = new TextForm("time", "`YYYY-MM-DDThh:mm:ss.mmmZ`, an existing UTC instant", static s =>
-        s.Length == 24 && s[10] == 'T' && s[13] == ':' && s[16] == ':' && s[19] == '.' && s[23] == 'Z' && IsDay(s[..10])
-        && Number(s, 11, 2) is >= 0 and < 24 && Number(s, 14, 2) is >= 0 and < 60 && Number(s, 17, 2) is >= 0 and < 60
-        && Number(s, 20, 3) >= 0);
-
-    public static readonly ValueForm Day = new TextForm("day", "`YYYY-MM-DD`, an existing UTC day", static s => s.Length == 10 && IsDay(s));
+    public static readonly ValueForm Time = new TimeForm("time", "`YYYY-MM-DDThh:mm:ss.mmmZ`, an existing UTC instant", wholeDay: false);
+    public static readonly ValueForm Day = new TimeForm("day", "`YYYY-MM-DD`, an existing UTC day", wholeDay: true);
 
     public static readonly ValueForm Flag = new FlagForm();
-    public static readonly ValueForm Count = new IntegerForm("count", "integer, 0 .. 2^53-1", static n => n >= 0);
-    public static readonly ValueForm Ordinal = new IntegerForm("ordinal", "integer, 1 .. 2^53-1", static n => n >= 1);
-    public static readonly ValueForm Signed = new IntegerForm("signed", "integer, -(2^53-1) .. 2^53-1", static _ => true);
-    public static readonly ValueForm One = new IntegerForm("one", "the integer 1", static n => n == 1);
+    public static readonly ValueForm Count = new IntegerForm("count", "integer, 0 .. 2^53-1", 0, LedgerFormat.MaxInteger);
+    public static readonly ValueForm Ordinal = new IntegerForm("ordinal", "integer, 1 .. 2^53-1", 1, LedgerFormat.MaxInteger);
+    public static readonly ValueForm Signed = new IntegerForm("signed", "integer, -(2^53-1) .. 2^53-1", -LedgerFormat.MaxInteger, LedgerFormat.MaxInteger);
+    public static readonly ValueForm One = new IntegerForm("one", "the integer 1", 1, 1);
 
     public static readonly ValueForm Size = new IntegerForm(
-        "size", "bytes, rounded up to a power of two, at least 32", static n => n >= 32 && (n & (n - 1)) == 0);
+        "size", "bytes, rounded up to a power of two, at least 32", 32, LedgerFormat.MaxInteger, powerOfTwo: true);
 
     public static ValueForm OneOf(params string[] words) => new ChoiceForm(words);
 
@@ -59,43 +51,111 @@ public abstract class ValueForm(string name, string rule)
     public static long Bucket(long bytes) =>
         bytes <= 32 ? 32 : (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)bytes);
 
-    private static TextForm Prefixed(string name, string prefix, int digits)
-    {
-        byte[] head = System.Text.Encoding.ASCII.GetBytes(prefix);
-        return new TextForm(name, $"`{prefix}` + {digits} lower-case hex digits".Replace("`` + ", "", StringComparison.Ordinal), s =>
-            s.Length == head.Length + digits && s.StartsWith(head) && !s[head.Length..].ContainsAnyExcept(HexBytes));
-    }
+    private static TextForm Prefixed(string name, string prefix, int digits) => new(
+        name, $"`{prefix}` + {digits} lower-case hex digits".Replace("`` + ", "", StringComparison.Ordinal),
+        prefix, prefix.Length + digits, prefix.Length + digits, HexBytes);
+}
 
-    private static int Number(ReadOnlySpan<byte> s, int start, int digits)
+/// <summary>A prefix and characters of one set, within a length; no form allows a character that LJ-1 would escape.</summary>
+internal sealed class TextForm(string name, string rule, string prefix, int min, int max, AsciiSet set, char firstUpTo = '\x7f')
+    : ValueForm(name, rule)
+{
+    private readonly byte[] head = System.Text.Encoding.ASCII.GetBytes(prefix);
+
+    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
     {
-        int value = 0;
-        foreach (byte b in s.Slice(start, digits))
+        ref readonly var node = ref nodes[index];
+        if (node.Kind != Lj1Kind.String || node.Length < min || node.Length > max)
         {
-            if (b is < (byte)'0' or > (byte)'9')
-            {
-                return -1;
-            }
-
-            value = (value * 10) + (b - '0');
+            return false;
         }
 
-        return value;
-    }
-
-    private static bool IsDay(ReadOnlySpan<byte> s)
-    {
-        int year = Number(s, 0, 4), month = Number(s, 5, 2), day = Number(s, 8, 2);
-        return s[4] == '-' && s[7] == '-' && year >= 1 && month is >= 1 and <= 12 && day >= 1 && day <= DateTime.DaysInMonth(year, month);
+        return line.Slice(node.Start, node.Length).StartsWith(head) && line[node.Start + head.Length] <= firstUpTo
+            && set.HoldsAll(line, node.Start + head.Length, node.Length - head.Length);
     }
 }
 
-internal delegate bool BytesTest(ReadOnlySpan<byte> text);
-
-/// <summary>A string; no form allows a character that LJ-1 would escape.</summary>
-internal sealed class TextForm(string name, string rule, BytesTest test) : ValueForm(name, rule)
+/// <summary>A set of ASCII characters, looked up sixteen at a time: per low half of a byte one bit for each high half that it may stand with.</summary>
+internal sealed class AsciiSet
 {
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
-        nodes[index].Kind == Lj1Kind.String && test(line.Slice(nodes[index].Start, nodes[index].Length));
+    private static readonly Vector128<byte> HighBits = Vector128.Create(1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0); // from 0x80 on: in no set
+    private readonly Vector128<byte> lows;
+    private readonly bool[] members = new bool[256];
+
+    public AsciiSet(string characters)
+    {
+        Span<byte> table = stackalloc byte[16];
+        table.Clear();
+        foreach (char c in characters)
+        {
+            table[c & 15] |= (byte)(1 << (c >> 4));
+            members[c] = true;
+        }
+
+        lows = Vector128.Create<byte>(table);
+    }
+
+    /// <summary>True when every one of the bytes [start, start + length) is in the set.</summary>
+    public bool HoldsAll(ReadOnlySpan<byte> line, int start, int length)
+    {
+        for (; length > 0 && start + Vector128<byte>.Count <= line.Length; start += Vector128<byte>.Count, length -= Vector128<byte>.Count)
+        {
+            var bytes = Vector128.Create(line.Slice(start, Vector128<byte>.Count));
+            var held = Vector128.Shuffle(lows, bytes & Vector128.Create((byte)15)) & Vector128.Shuffle(HighBits, Vector128.ShiftRightLogical(bytes, 4));
+            uint others = Vector128.Equals(held, Vector128<byte>.Zero).ExtractMostSignificantBits();
+            if ((length < Vector128<byte>.Count ? others & ((1u << length) - 1) : others) != 0)
+            {
+                return false;
+            }
+        }
+
+        for (; length > 0; start++, length--)
+        {
+            if (!members[line[start]])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}
+
+/// <summary><c>YYYY-MM-DD</c>, or that and <c>Thh:mm:ss.mmmZ</c>, of an existing UTC day.</summary>
+internal sealed class TimeForm(string name, string rule, bool wholeDay) : ValueForm(name, rule)
+{
+    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    {
+        ref readonly var node = ref nodes[index];
+        if (node.Kind != Lj1Kind.String || node.Length != (wholeDay ? 10 : 24))
+        {
+            return false;
+        }
+
+        var s = line.Slice(node.Start, node.Length);
+        return HasForm(s, wholeDay ? "0000-00-00"u8 : "0000-00-00T00:00:00.000Z"u8) && IsDay(s)
+            && (wholeDay || (Two(s, 11) < 24 && Two(s, 14) < 60 && Two(s, 17) < 60));
+    }
+
+    /// <summary>A digit where the form has 0, else the form's own character.</summary>
+    private static bool HasForm(ReadOnlySpan<byte> s, ReadOnlySpan<byte> form)
+    {
+        bool fits = true;
+        for (int i = 0; i < form.Length && i < s.Length; i++)
+        {
+            fits &= form[i] == '0' ? (uint)(s[i] ^ '0') <= 9 : s[i] == form[i]; // '0'..'9' are 0x30..0x39
+        }
+
+        return fits;
+    }
+
+    private static int Two(ReadOnlySpan<byte> s, int at) => ((s[at] - '0') * 10) + (s[at + 1] - '0');
+
+    private static bool IsDay(ReadOnlySpan<byte> s)
+    {
+        int year = (Two(s, 0) * 100) + Two(s, 2), month = Two(s, 5), day = Two(s, 8);
+        return year >= 1 && month is >= 1 and <= 12 && day >= 1 && (day <= 28 || day <= DateTime.DaysInMonth(year, month));
+    }
 }
 
 internal sealed class FlagForm() : ValueForm("flag", "`true` or `false`")
@@ -104,10 +164,13 @@ internal sealed class FlagForm() : ValueForm("flag", "`true` or `false`")
         nodes[index].Kind is Lj1Kind.True or Lj1Kind.False;
 }
 
-internal sealed class IntegerForm(string name, string rule, Func<long, bool> test) : ValueForm(name, rule)
+internal sealed class IntegerForm(string name, string rule, long min, long max, bool powerOfTwo = false) : ValueForm(name, rule)
 {
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
-        nodes[index].Kind == Lj1Kind.Integer && test(nodes[index].Integer);
+    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    {
+        ref readonly var node = ref nodes[index];
+        return node.Kind == Lj1Kind.Integer && node.Integer >= min && node.Integer <= max && !(powerOfTwo && (node.Integer & (node.Integer - 1)) != 0);
+    }
 }
 
 internal sealed class ChoiceForm(string[] words)

@@ -56,16 +56,53 @@ public sealed class VerifyReport
 
     public IReadOnlyList<Finding> Findings { get; init; } = [];
 
-    /// <summary>Supplied files and their SHA-256.</summary>
+    /// <summary>The ledger directory that was read, its segments and their bytes.</summary>
+    public string Directory { get; init; } = "";
+
+    public int Segments { get; init; }
+
+    public long SegmentBytes { get; init; }
+
+    /// <summary>Heartbeats, and the times without any sign of life where one was due.</summary>
+    public long Heartbeats { get; init; }
+
+    public long Silences { get; init; }
+
+    /// <summary>Sources that number their records, and the gaps in their numbers.</summary>
+    public int Sources { get; init; }
+
+    public long SourceGaps { get; init; }
+
+    /// <summary>Supplied files and the notes beside the segments, with their SHA-256; the segments are named by size and root.</summary>
     public IReadOnlyList<(string File, string Sha256)> Inputs { get; init; } = [];
 
     /// <summary>Version of the verifier that wrote this.</summary>
     public static string VerifierVersion { get; } = typeof(VerifyReport).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
-    private const string NotProven =
-        "Not proven by this report: events that were never sent to the appliance; that what was sent is true; that shredded bytes are gone from "
-        + "the medium beyond the level a receipt states; anything after the anchored size, which whoever holds the host and its current keys "
-        + "could have rewritten; wall-clock times beyond what an outside anchor bounds.";
+    /// <summary><c>sha256:</c> of the running executable; empty when the system does not show it.</summary>
+    public static string VerifierSha256 => OwnHash.Value;
+
+    private static readonly Lazy<string> OwnHash = new(static () =>
+    {
+        try
+        {
+            using var file = Environment.ProcessPath is { } path ? File.OpenRead(path) : null;
+            return file is null ? "" : LedgerFormat.HashText(System.Security.Cryptography.SHA256.HashData(file));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    });
+
+    private string NotProven => string.Create(
+        CultureInfo.InvariantCulture,
+        $"Not proven by this report: events that were never sent to the appliance; that what was sent is true; that shredded bytes are gone from "
+        + $"the medium beyond the level a receipt states; {(AnchoredSize > 0 ? $"anything after the anchored size, {AnchoredSize} entries" : "anything at all, because no size is anchored")}, which whoever holds the host "
+        + $"and its current keys could have rewritten; wall-clock times beyond what an outside anchor bounds.");
+
+    private const string Levels =
+        "Old epoch keys after a rotation: L1 the file was overwritten, synced and unlinked, remnants on flash are possible; L2 what may be left opens nothing without this machine's TPM; L3 the key never left its token.";
 
     public string ToText()
     {
@@ -88,8 +125,17 @@ public sealed class VerifyReport
         Row("last entry", LastTime);
         foreach (var epoch in Epochs)
         {
-            Row($"epoch {epoch.Number}", $"from entry {epoch.FirstSeq}, key kept in {epoch.Custody}, opened for {epoch.Reason}, {epoch.PublicKey}");
+            string level = epoch.Level.Length > 0 ? $" ({epoch.Level}: see below)" : "";
+            Row($"epoch {epoch.Number}", $"from entry {epoch.FirstSeq}, key kept in {epoch.Custody}{level}, opened for {epoch.Reason}, {epoch.PublicKey}");
         }
+
+        if (Directory.Length > 0)
+        {
+            Row("heartbeats", string.Create(culture, $"{Heartbeats}, silences {Silences}"));
+            Row("sources", string.Create(culture, $"{Sources} numbered, gaps {SourceGaps}"));
+            Row("ledger", string.Create(culture, $"{Directory}, {Segments} segments, {SegmentBytes} bytes"));
+        }
+
 
         foreach (var (file, hash) in Inputs)
         {
@@ -127,7 +173,13 @@ public sealed class VerifyReport
         }
 
         ForkEvidence.Append(text, Forks);
-        text.AppendLine().AppendLine(NotProven).AppendLine().AppendLine(culture, $"evident verify {VerifierVersion}");
+        text.AppendLine().AppendLine(NotProven).AppendLine();
+        if (Epochs.Count > 0)
+        {
+            text.AppendLine(Levels).AppendLine();
+        }
+
+        text.AppendLine(culture, $"evident verify {VerifierVersion}, executable {(VerifierSha256.Length > 0 ? VerifierSha256 : "not readable")}");
         if (Cosigned.Length > 0)
         {
             text.AppendLine().AppendLine("Cosigned by your witness. Hand this note to the ledger's operator (evident ledger anchor) and keep a copy:").AppendLine().Append(Cosigned);
@@ -151,9 +203,11 @@ public sealed class VerifyReport
             .Set("verdict", Verdict).Set("code", VerdictCode).Set("exit", ExitCode).Set("summary", Summary)
             .Set("entries", Entries).Set("unanchored", Unanchored).Set("origin", Origin).Set("identity_key", IdentityKey)
             .Set("genesis_hash", GenesisHash).Set("root", Root).Set("first_time", FirstTime).Set("last_time", LastTime)
-            .Set("newest_head", NewestHead).Set("not_proven", NotProven).Set("verifier", VerifierVersion)
+            .Set("newest_head", NewestHead).Set("not_proven", NotProven).Set("verifier", VerifierVersion).Set("verifier_sha256", VerifierSha256)
+            .Set("segments", Segments).Set("segment_bytes", SegmentBytes).Set("heartbeats", Heartbeats).Set("silences", Silences)
+            .Set("sources", Sources).Set("source_gaps", SourceGaps)
             .Set("epochs", Epochs.Select(e => (Action<Lj1ObjectBuilder>)(b => b
-                .Set("number", e.Number).Set("first_seq", e.FirstSeq).Set("custody", e.Custody).Set("key", e.PublicKey).Set("reason", e.Reason))))
+                .Set("number", e.Number).Set("first_seq", e.FirstSeq).Set("custody", e.Custody).Set("level", e.Level).Set("key", e.PublicKey).Set("reason", e.Reason))))
             .Set("inputs", Inputs.Select(i => (Action<Lj1ObjectBuilder>)(b => b.Set("file", i.File).Set("sha256", i.Sha256))))
             .Set("findings", Findings.Select(f => (Action<Lj1ObjectBuilder>)(b =>
             {

@@ -15,7 +15,7 @@ public static partial class Sodium
 
     static Sodium()
     {
-        NativeLibraries.Map(typeof(Sodium).Assembly);
+        NativeLibraries.MapOwn();
         if (sodium_init() < 0)
         {
             throw new InvalidOperationException("libsodium could not be initialised: it found no usable source of randomness.");

@@ -98,6 +98,7 @@ internal static class VerifyCommand
                 audits.Add(context => TraceAudit.Run(parsed.GetValue(path)!, context));
             }
 
+            using ProgressBar? bar = Console.IsErrorRedirected ? null : new ProgressBar(parsed.InvocationConfiguration.Error, TimeProvider.System);
             VerifyReport verified = LedgerVerifier.Verify(
                 new VerifyRequest
                 {
@@ -110,8 +111,9 @@ internal static class VerifyCommand
                     AllowNotes = parsed.GetValue(notes),
                     Audits = audits,
                 },
-                progress: null,
+                bar,
                 cancel);
+            bar?.Dispose();
             byte[] machine = verified.ToJson();
             if (parsed.GetValue(report) is { } file)
             {

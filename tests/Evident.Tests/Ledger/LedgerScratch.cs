@@ -64,12 +64,13 @@ internal sealed class LedgerScratch : IDisposable
     public LedgerLog Open(out LedgerRecovery recovery, LedgerResume? hint = null, LedgerHead? floor = null, long segmentBytes = 64 << 20) =>
         LedgerLog.Open(Options(segmentBytes), hint, floor, Clock, out recovery);
 
-    public static EntryDraft Call(int i, string? scope = null) => EntryDraft.Create("tool.call", $"call-{i}", b =>
+    /// <param name="numbered">Its sender stamped the number: ledgers whose numbers have gaps are noted for it.</param>
+    public static EntryDraft Call(int i, string? scope = null, bool numbered = true) => EntryDraft.Create("tool.call", $"call-{i}", b =>
     {
         b.Set("recorded", "2026-05-06T06:00:08.112Z").Set("timestamp", "2026-05-06T06:00:08.000Z").Set("workspace", "default")
             .Set("environment", "prod").Set("tenant_id", "t_9f3d").Set("workflow_id", "customer_support_triage_v7")
             .Set("run_id", "run_01J3K6").Set("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736").Set("span_id", "00f067aa0ba902b7")
-            .Set("src", "otlp:token_4").Set("src_seq", i)
+            .Set("src", "otlp:token_4").SetIf("src_seq", numbered ? i : (long?)null)
             .Set("actor", a => a.Set("kind", "agent").Set("id", "p_3f9c"))
             .Set("action", a => a.Set("type", "tool.call").Set("tool_name", "gmail.send").Set("target", "thread_18b4f5e2a8c").Set("side_effect_level", "write"))
             .Set("approval", a => a.Set("required", true).Set("state", "approved").Set("approver_id", "s_901").Set("identity_source", "claimed").Set("args_match", true))
@@ -85,7 +86,7 @@ internal sealed class LedgerScratch : IDisposable
     public static EntryDraft Short(int i) => EntryDraft.Create("alert.closed", $"a{i}", b => b
         .Set("recorded", "2026-05-06T06:00:08.112Z").Set("alert", a => a.Set("rule", "r").Set("alert_id", $"n{i}")));
 
-    public static EntryDraft[] Calls(int from, int count) => [.. Enumerable.Range(from, count).Select(i => Call(i, i % 2 == 0 ? new string('a', 32) : null))];
+    public static EntryDraft[] Calls(int from, int count) => [.. Enumerable.Range(from, count).Select(i => Call(i, i % 2 == 0 ? new string('a', 32) : null, numbered: false))];
 
     public VerifyReport Verify(params string[] heads) => LedgerVerifier.Verify(new VerifyRequest { Path = Data, KnownHeads = heads });
 
