@@ -37,6 +37,7 @@ public sealed class EvidentStore : IDisposable
     private Action<Exception>? fatal; // both guarded by gate
     private Exception? failure;
     private readonly string ledgerDirectory;
+    private readonly LedgerTree tree;
     private long refused;
     private int state = (int)ReadyState.Ready;
     private int closed;
@@ -51,6 +52,7 @@ public sealed class EvidentStore : IDisposable
         this.partitions = partitions;
         this.ledger = ledger;
         ledgerDirectory = LedgerPath(options);
+        tree = new LedgerTree(ledgerDirectory);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
         pipeline = new IngestPipeline(options, vault, queue);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
@@ -283,7 +285,7 @@ public sealed class EvidentStore : IDisposable
     public InclusionProof? LedgerProof(long seq)
     {
         long size = writer.Ledger.Head.Size;
-        return seq < 0 || seq >= size ? null : LedgerReader.Prove(ledgerDirectory, seq, size);
+        return seq < 0 || seq >= size ? null : LedgerReader.Prove(ledgerDirectory, seq, size, tree);
     }
 
     /// <summary>
