@@ -21,54 +21,36 @@ public static class LedgerReader
             yield break;
         }
 
-        var segments = Segments(directory);
-        int first = segments.FindLastIndex(s => s.First <= from);
-        long next = from;
-        for (int i = Math.Max(first, 0); i < segments.Count && next < end; i++)
+        using var entries = new EntryCursor(directory, from, end);
+        while (entries.NextEntry())
         {
-            string path = Path.Combine(directory, segments[i].Name);
-            using var lines = new SegmentLines(path, next == segments[i].First ? 0 : OffsetOf(path, next));
-            while (next < end && lines.Next() && lines.Complete)
-            {
-                if (!CheckpointLine.LooksLikeOne(lines.Line))
-                {
-                    yield return Line(lines, next++);
-                }
-            }
-        }
-
-        if (next < end)
-        {
-            throw new LedgerStateException($"entry {next} is not in '{directory}', though {durableSize} entries are durable. Run `evident verify`.");
+            yield return Line(entries);
         }
     }
 
-    /// <summary>
-    /// RFC 6962 inclusion path of an entry in the tree of <paramref name="size"/> entries, which must end a group. Hashes every entry
-    /// below the size once: seconds for a million entries, no memory to speak of.
-    /// </summary>
+    /// <summary>RFC 6962 inclusion path of an entry in the tree of <paramref name="size"/> entries, which must end a group.</summary>
+    /// <param name="tree">Kept by who asks again and again; without one, every entry below the size is hashed once.</param>
     /// <exception cref="ArgumentOutOfRangeException">The entry is not below the size.</exception>
     /// <exception cref="LedgerStateException">No checkpoint of that size exists, or entries are missing.</exception>
-    public static InclusionProof Prove(string directory, long seq, long size)
+    public static InclusionProof Prove(string directory, long seq, long size, LedgerTree? tree = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(seq);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(seq, size);
         string note = Published(directory, size) ?? CheckpointAt(directory, size)
             ?? throw new LedgerStateException($"no checkpoint of size {size} is in '{directory}'; ask for the size of a checkpoint.");
-        var path = Merkle.InclusionPath(seq, size, (start, end) => Subtree(directory, start, end));
-        return new InclusionProof(seq, size, Subtree(directory, seq, seq + 1), path, note);
+        var path = (tree ?? new LedgerTree(directory)).InclusionPath(seq, size, out byte[] leaf);
+        return new InclusionProof(seq, size, leaf, path, note);
     }
 
     /// <summary>
-    /// RFC 6962 consistency path between two sizes; empty from 0 and between equal sizes. Hashes every entry below the new size at most once.
+    /// RFC 9162 2.1.4 consistency path, in the order of the specification: that the tree of <paramref name="newSize"/> entries extends that of
+    /// <paramref name="oldSize"/>. Empty when the sizes are equal or the old one is 0. Both must be durable; that they end groups is the caller's business.
     /// </summary>
-    /// <exception cref="LedgerStateException">Entries are missing.</exception>
-    public static IReadOnlyList<byte[]> ProveConsistency(string directory, long oldSize, long newSize)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(oldSize);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(oldSize, newSize);
-        return oldSize == 0 || oldSize == newSize ? [] : Merkle.ConsistencyPath(oldSize, newSize, (start, end) => Subtree(directory, start, end));
-    }
+    /// <param name="tree">As for <see cref="Prove"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The old size is negative or above the new one.</exception>
+    /// <exception cref="LedgerStateException">Entries below the new size are missing.</exception>
+    public static IReadOnlyList<byte[]> ProveConsistency(string directory, long oldSize, long newSize, LedgerTree? tree = null) =>
+        (tree ?? new LedgerTree(directory)).ConsistencyPath(oldSize, newSize);
 
     /// <summary>Text of the newest published checkpoint, or null when none was published.</summary>
     public static string? NewestPublished(string directory)
@@ -95,29 +77,59 @@ public static class LedgerReader
     }
 
     /// <summary>Text of the published checkpoint of exactly that size, or null when that size was not published. Of a longer file than a note may be, its beginning.</summary>
-    public static string? Published(string directory, long size)
-    {
-        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
-        return File.Exists(path) ? Encoding.UTF8.GetString(HeadStore.ReadNote(path)) : null;
-    }
+    public static string? Published(string directory, long size) => Published(new DirectoryFolder(directory), size);
+
+    internal static string? Published(LedgerFolder folder, long size) => PublishedNote(folder, size) is { } note ? Encoding.UTF8.GetString(note) : null;
 
     /// <summary>The signed note of the checkpoint line for exactly that size, or null when no group ends there.</summary>
-    public static string? CheckpointAt(string directory, long size) => Locate(directory, size)?.Note is { } note ? Encoding.UTF8.GetString(note) : null;
+    public static string? CheckpointAt(string directory, long size) => CheckpointAt(new DirectoryFolder(directory), size);
+
+    internal static string? CheckpointAt(LedgerFolder folder, long size) => Locate(folder, size)?.Note is { } note ? Encoding.UTF8.GetString(note) : null;
+
+    /// <summary>First entry and one past the last entry of the group that an entry below <paramref name="size"/>, itself the end of a group, belongs to.</summary>
+    internal static (long First, long End) GroupOf(string directory, long seq, long size)
+    {
+        long batch = BatchOf(directory, seq, size), low = Math.Max(0, seq - LedgerFormat.MaxGroupEntries + 1), high = seq;
+        while (low < high)
+        {
+            long middle = low + ((high - low) / 2);
+            (low, high) = BatchOf(directory, middle, size) < batch ? (middle + 1, high) : (low, middle);
+        }
+
+        using var lines = new EntryCursor(directory, seq, size);
+        while (lines.NextLine() && !lines.IsCheckpoint)
+        {
+        }
+
+        return (low, lines.Seq + 1);
+    }
+
+    /// <summary>Number of the group that an entry belongs to.</summary>
+    internal static long BatchOf(string directory, long seq, long size)
+    {
+        using var at = new EntryCursor(directory, seq, size);
+        var parser = new Lj1Parser();
+        return at.NextEntry() && parser.Parse(at.Line) == Lj1Error.None
+            ? parser.Integer(at.Line, "batch"u8)
+            : throw new LedgerStateException($"entry {seq} in '{directory}' is not well formed. Run `evident verify`.");
+    }
 
     internal sealed record Place(SegmentName Segment, long OffsetAfter, byte[] Note, byte[] LastEntryHash);
 
     /// <summary>Where the checkpoint line of that size ends, with the hash of the entry before it.</summary>
-    internal static Place? Locate(string directory, long size)
+    internal static Place? Locate(string directory, long size) => Locate(new DirectoryFolder(directory), size);
+
+    private static Place? Locate(LedgerFolder folder, long size)
     {
-        var segments = Segments(directory);
+        var segments = Segments(folder);
         int at = segments.FindLastIndex(s => s.First < size);
         if (size <= 0 || at < 0)
         {
             return null;
         }
 
-        string path = Path.Combine(directory, segments[at].Name);
-        using var lines = new SegmentLines(path, OffsetOf(path, size - 1));
+        long offset = OffsetOf(folder, segments[at].Name, size - 1);
+        using var lines = new SegmentLines(folder.Open(segments[at].Name), offset);
         if (!lines.Next() || !lines.Complete || lines.TooLong)
         {
             return null;
@@ -168,53 +180,40 @@ public static class LedgerReader
         return sizes;
     }
 
-    private static List<SegmentName> Segments(string directory)
+    /// <summary>The published checkpoint of exactly that size, or null.</summary>
+    internal static byte[]? PublishedNote(LedgerFolder folder, long size)
+    {
+        string name = "checkpoints/" + LedgerFormat.PublishedName(size);
+        return folder.Has(name) ? folder.Read(name, SignedNote.MaxBytes + 1) : null;
+    }
+
+    internal static List<SegmentName> Segments(LedgerFolder folder)
     {
         var segments = new List<SegmentName>();
-        foreach (string path in Directory.EnumerateFiles(directory, "*" + LedgerFormat.SegmentSuffix))
+        foreach (var item in folder.List())
         {
-            string name = Path.GetFileName(path);
-            if (LedgerFormat.TryParseName(name, LedgerFormat.SegmentSuffix, out long first))
+            if (LedgerFormat.TryParseName(item.Name, LedgerFormat.SegmentSuffix, out long first))
             {
-                segments.Add(new SegmentName(name, first));
+                segments.Add(new SegmentName(item.Name, first)); // names of 20 digits: their order is that of the numbers
             }
         }
 
-        segments.Sort((a, b) => a.First.CompareTo(b.First));
         return segments;
     }
 
-    private static byte[] Subtree(string directory, long start, long end)
+    private static LedgerLine Line(EntryCursor entries)
     {
-        var tree = new MerkleFrontier();
-        long next = start;
-        while (next < end)
-        {
-            int step = (int)Math.Min(end - next, 1 << 20);
-            foreach (var line in Read(directory, next, step, end))
-            {
-                tree.Append(Convert.FromHexString(line.ThisHash.AsSpan(LedgerFormat.HashPrefix.Length)));
-            }
-
-            next += step;
-        }
-
-        return tree.Root();
-    }
-
-    private static LedgerLine Line(SegmentLines lines, long seq)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        Merkle.LeafOfPrefixed(lines.Prefixed, hash);
-        return new LedgerLine(seq, lines.Line.ToArray(), LedgerFormat.HashText(hash));
+        byte[] hash = new byte[SHA256.HashSizeInBytes];
+        Merkle.LeafOfPrefixed(entries.Prefixed, hash);
+        return new LedgerLine(entries.Seq, entries.Line.ToArray(), LedgerFormat.HashText(hash));
     }
 
     /// <summary>Byte offset of an entry's line: halves the range until one buffer holds it, then goes line by line.</summary>
-    private static long OffsetOf(string path, long seq)
+    internal static long OffsetOf(LedgerFolder folder, string name, long seq)
     {
         var parser = new Lj1Parser();
         long low = 0; // start of a line whose seq is not above the one sought
-        using (var file = DurableFile.OpenRead(path))
+        using (var file = folder.Open(name))
         {
             byte[] window = new byte[4 * (LedgerFormat.MaxLineBytes + 1)];
             long high = file.Length;
@@ -233,7 +232,7 @@ public static class LedgerReader
             }
         }
 
-        using var lines = new SegmentLines(path, low);
+        using var lines = new SegmentLines(folder.Open(name), low);
         while (lines.Next() && lines.Complete)
         {
             if (!lines.TooLong && parser.Parse(lines.Line) == Lj1Error.None && parser.Integer(lines.Line, "seq"u8) == seq)
@@ -242,7 +241,7 @@ public static class LedgerReader
             }
         }
 
-        throw new LedgerStateException($"entry {seq} is not in '{path}', where its number says it must be. Run `evident verify`.");
+        throw new LedgerStateException($"entry {seq} is not in '{folder.Path}/{name}', where its number says it must be. Run `evident verify`.");
     }
 
     private static bool TryFirstEntry(ReadOnlySpan<byte> window, Lj1Parser parser, out int start, out long seq)

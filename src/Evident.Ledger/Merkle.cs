@@ -68,6 +68,33 @@ public static class Merkle
         return sn == 0 && root.SequenceEqual(r);
     }
 
+    /// <summary>
+    /// Root of the tree that ends with this leaf, from its valid inclusion path in a larger tree of <paramref name="size"/>: what stands to the left of a leaf is the
+    /// same in both.
+    /// </summary>
+    public static byte[] RootAt(long index, long size, ReadOnlySpan<byte> leaf, IReadOnlyList<byte[]> path)
+    {
+        long fn = index, sn = size - 1;
+        byte[] r = leaf.ToArray();
+        foreach (byte[] sibling in path)
+        {
+            if ((fn & 1) == 1 || fn == sn)
+            {
+                Node(sibling, r, r);
+                while ((fn & 1) == 0 && fn != 0)
+                {
+                    fn >>= 1;
+                    sn >>= 1;
+                }
+            }
+
+            fn >>= 1;
+            sn >>= 1;
+        }
+
+        return r;
+    }
+
     /// <summary>True when the tree of size <paramref name="n"/> extends the tree of size <paramref name="m"/> (RFC 9162 2.1.4.2).</summary>
     public static bool VerifyConsistency(long m, ReadOnlySpan<byte> rootM, long n, ReadOnlySpan<byte> rootN, IReadOnlyList<byte[]> path)
     {
@@ -218,18 +245,26 @@ public sealed class MerkleFrontier
 
     public long Size { get; private set; }
 
-    public void Append(ReadOnlySpan<byte> leaf)
+    public void Append(ReadOnlySpan<byte> leaf) => AppendSubtree(0, leaf);
+
+    /// <summary>Appends a complete subtree of 2^<paramref name="level"/> leaves by its root; the size must be a multiple of that.</summary>
+    public void AppendSubtree(int level, ReadOnlySpan<byte> root)
     {
+        long leaves = 1L << level;
+        if (Size % leaves != 0)
+        {
+            throw new ArgumentException($"a subtree of {leaves} leaves cannot stand at {Size}.", nameof(level));
+        }
+
         Span<byte> carry = stackalloc byte[32];
-        leaf.CopyTo(carry);
-        int level = 0;
-        for (long bits = Size; (bits & 1) == 1; bits >>= 1, level++)
+        root.CopyTo(carry);
+        for (long bits = Size >> level; (bits & 1) == 1; bits >>= 1, level++)
         {
             Merkle.Node(hashes.AsSpan(level * 32, 32), carry, carry);
         }
 
         carry.CopyTo(hashes.AsSpan(level * 32));
-        Size++;
+        Size += leaves;
     }
 
     public void Root(Span<byte> root)
