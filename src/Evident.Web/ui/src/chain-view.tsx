@@ -32,7 +32,7 @@ function RowView({ row: r, filter, open, now }: { row: Row; filter: LedgerFilter
     case 'day': return <li class={`day ${on}`}>{r.text}</li>;
     case 'ground': return (
       <li class={`ground ${on}`}>
-        <span>{r.ground === 'fresh' ? 'not published yet' : "rests on this host's key alone"}</span>
+        <span>rests on this host's key alone{r.ground === 'fresh' && ', not published yet'}</span>
         <span class="quiet">{r.from === r.to ? `entry #${exact(r.from)}` : `entries #${exact(r.from)} to #${exact(r.to)}`}</span>
       </li>
     );
