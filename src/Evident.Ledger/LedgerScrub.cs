@@ -20,7 +20,7 @@ public static class LedgerScrub
     public static ScrubResult Check(string directory, long durableSize, IProgress<long>? progress, CancellationToken cancellation)
     {
         var files = LedgerFiles.List(directory);
-        var pass = new LedgerPass(directory) { Progress = progress };
+        var pass = new LedgerPass(directory) { Ahead = 0, OnSigned = (size, _) => progress?.Report(size) }; // one thread: the appliance has other work
         pass.Run(files.Segments, cancellation: cancellation);
         Finding? altered = null, unreadable = null;
         foreach (var finding in pass.Findings)
