@@ -58,7 +58,7 @@ public class LedgerPartTests
         Write(scratch);
         var whole = scratch.Verify();
         int lines = 0;
-        EditLines(scratch, line => !IsOfLedger(line) && ++lines == 40 ? Withheld(line) : line);
+        EditLines(scratch, line => !IsOfLedger(line) && !line.Contains("\"scope\"", StringComparison.Ordinal) && ++lines == 10 ? Withheld(line) : line);
         Assert.Empty(Pass(scratch).Findings);
         var ordinary = scratch.Verify(); // in a ledger directory nothing is withheld: the line is malformed
         Assert.Equal(34, ordinary.ExitCode);

@@ -215,7 +215,7 @@ public class TornTailTests
         {
             // an entry in front of a cut was changed: the next one does not chain to it
             byte[] cut = [.. w[..^3]];
-            int at = s + cut.AsSpan(s).IndexOf("\"src_seq\":2"u8) + "\"src_seq\":".Length;
+            int at = s + cut.AsSpan(s).IndexOf("\"id\":\"call-2"u8) + "\"id\":\"call-".Length;
             cut[at] = (byte)'7';
             return cut;
         }));
