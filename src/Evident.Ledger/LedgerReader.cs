@@ -21,54 +21,36 @@ public static class LedgerReader
             yield break;
         }
 
-        var segments = Segments(directory);
-        int first = segments.FindLastIndex(s => s.First <= from);
-        long next = from;
-        for (int i = Math.Max(first, 0); i < segments.Count && next < end; i++)
+        using var entries = new EntryCursor(directory, from, end);
+        while (entries.NextEntry())
         {
-            string path = Path.Combine(directory, segments[i].Name);
-            using var lines = new SegmentLines(path, next == segments[i].First ? 0 : OffsetOf(path, next));
-            while (next < end && lines.Next() && lines.Complete)
-            {
-                if (!CheckpointLine.LooksLikeOne(lines.Line))
-                {
-                    yield return Line(lines, next++);
-                }
-            }
-        }
-
-        if (next < end)
-        {
-            throw new LedgerStateException($"entry {next} is not in '{directory}', though {durableSize} entries are durable. Run `evident verify`.");
+            yield return Line(entries);
         }
     }
 
-    /// <summary>
-    /// RFC 6962 inclusion path of an entry in the tree of <paramref name="size"/> entries, which must end a group. Hashes every entry
-    /// below the size once: seconds for a million entries, no memory to speak of.
-    /// </summary>
+    /// <summary>RFC 6962 inclusion path of an entry in the tree of <paramref name="size"/> entries, which must end a group.</summary>
+    /// <param name="tree">Kept by who asks again and again; without one, every entry below the size is hashed once.</param>
     /// <exception cref="ArgumentOutOfRangeException">The entry is not below the size.</exception>
     /// <exception cref="LedgerStateException">No checkpoint of that size exists, or entries are missing.</exception>
-    public static InclusionProof Prove(string directory, long seq, long size)
+    public static InclusionProof Prove(string directory, long seq, long size, LedgerTree? tree = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(seq);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(seq, size);
         string note = Published(directory, size) ?? CheckpointAt(directory, size)
             ?? throw new LedgerStateException($"no checkpoint of size {size} is in '{directory}'; ask for the size of a checkpoint.");
-        var path = Merkle.InclusionPath(seq, size, (start, end) => Subtree(directory, start, end));
-        return new InclusionProof(seq, size, Subtree(directory, seq, seq + 1), path, note);
+        var path = (tree ?? new LedgerTree(directory)).InclusionPath(seq, size, out byte[] leaf);
+        return new InclusionProof(seq, size, leaf, path, note);
     }
 
     /// <summary>
-    /// RFC 6962 consistency path between two sizes; empty from 0 and between equal sizes. Hashes every entry below the new size at most once.
+    /// RFC 9162 2.1.4 consistency path, in the order of the specification: that the tree of <paramref name="newSize"/> entries extends that of
+    /// <paramref name="oldSize"/>. Empty when the sizes are equal or the old one is 0. Both must be durable; that they end groups is the caller's business.
     /// </summary>
-    /// <exception cref="LedgerStateException">Entries are missing.</exception>
-    public static IReadOnlyList<byte[]> ProveConsistency(string directory, long oldSize, long newSize)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(oldSize);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(oldSize, newSize);
-        return oldSize == 0 || oldSize == newSize ? [] : Merkle.ConsistencyPath(oldSize, newSize, (start, end) => Subtree(directory, start, end));
-    }
+    /// <param name="tree">As for <see cref="Prove"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The old size is negative or above the new one.</exception>
+    /// <exception cref="LedgerStateException">Entries below the new size are missing.</exception>
+    public static IReadOnlyList<byte[]> ProveConsistency(string directory, long oldSize, long newSize, LedgerTree? tree = null) =>
+        (tree ?? new LedgerTree(directory)).ConsistencyPath(oldSize, newSize);
 
     /// <summary>Text of the newest published checkpoint, or null when none was published.</summary>
     public static string? NewestPublished(string directory)
@@ -168,7 +150,7 @@ public static class LedgerReader
         return sizes;
     }
 
-    private static List<SegmentName> Segments(string directory)
+    internal static List<SegmentName> Segments(string directory)
     {
         var segments = new List<SegmentName>();
         foreach (string path in Directory.EnumerateFiles(directory, "*" + LedgerFormat.SegmentSuffix))
@@ -184,33 +166,15 @@ public static class LedgerReader
         return segments;
     }
 
-    private static byte[] Subtree(string directory, long start, long end)
+    private static LedgerLine Line(EntryCursor entries)
     {
-        var tree = new MerkleFrontier();
-        long next = start;
-        while (next < end)
-        {
-            int step = (int)Math.Min(end - next, 1 << 20);
-            foreach (var line in Read(directory, next, step, end))
-            {
-                tree.Append(Convert.FromHexString(line.ThisHash.AsSpan(LedgerFormat.HashPrefix.Length)));
-            }
-
-            next += step;
-        }
-
-        return tree.Root();
-    }
-
-    private static LedgerLine Line(SegmentLines lines, long seq)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        Merkle.LeafOfPrefixed(lines.Prefixed, hash);
-        return new LedgerLine(seq, lines.Line.ToArray(), LedgerFormat.HashText(hash));
+        byte[] hash = new byte[SHA256.HashSizeInBytes];
+        Merkle.LeafOfPrefixed(entries.Prefixed, hash);
+        return new LedgerLine(entries.Seq, entries.Line.ToArray(), LedgerFormat.HashText(hash));
     }
 
     /// <summary>Byte offset of an entry's line: halves the range until one buffer holds it, then goes line by line.</summary>
-    private static long OffsetOf(string path, long seq)
+    internal static long OffsetOf(string path, long seq)
     {
         var parser = new Lj1Parser();
         long low = 0; // start of a line whose seq is not above the one sought

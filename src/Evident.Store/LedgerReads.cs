@@ -9,6 +9,7 @@ namespace Evident.Store;
 internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable, Projections projections, OutcomesReaders readers, SearchedId ids, int searchRows)
 {
     private const int MaxPage = 1_000;
+    private readonly LedgerTree tree = new(directory); // keeps what it has hashed: a proof after the first costs little
     private readonly LedgerSearch search = new(directory, readers, ids, searchRows);
     private Glance glance = new(-1, null, null);
 
@@ -37,7 +38,7 @@ internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable
     public InclusionProof? Proof(long seq)
     {
         long size = durable().Head.Size;
-        return seq < 0 || seq >= size ? null : LedgerReader.Prove(directory, seq, size);
+        return seq < 0 || seq >= size ? null : LedgerReader.Prove(directory, seq, size, tree);
     }
 
     /// <summary>The C2SP tlog-proof of an entry, to the smallest published size above it, with the cosignatures filed for that size; null when none covers it.</summary>
@@ -45,7 +46,7 @@ internal sealed class LedgerReads(string directory, Func<LedgerSnapshot> durable
     {
         long size = seq < 0 || seq >= durable().Head.Size ? -1 : LedgerReader.PublishedAbove(directory, seq);
         return size >= 0 && AnchorNotes.WithCosignatures(directory, size) is { } bytes && SignedNote.TryParse(bytes, out var note, out _)
-            ? new TlogProof(seq, LedgerReader.Prove(directory, seq, size).Path, note).Encode()
+            ? new TlogProof(seq, LedgerReader.Prove(directory, seq, size, tree).Path, note).Encode()
             : null;
     }
 
