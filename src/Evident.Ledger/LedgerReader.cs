@@ -86,6 +86,34 @@ public static class LedgerReader
     /// <summary>The signed note of the checkpoint line for exactly that size, or null when no group ends there.</summary>
     public static string? CheckpointAt(string directory, long size) => Locate(directory, size)?.Note is { } note ? Encoding.UTF8.GetString(note) : null;
 
+    /// <summary>First entry and one past the last entry of the group that an entry below <paramref name="size"/>, itself the end of a group, belongs to.</summary>
+    internal static (long First, long End) GroupOf(string directory, long seq, long size)
+    {
+        long batch = BatchOf(directory, seq, size), low = Math.Max(0, seq - LedgerFormat.MaxGroupEntries + 1), high = seq;
+        while (low < high)
+        {
+            long middle = low + ((high - low) / 2);
+            (low, high) = BatchOf(directory, middle, size) < batch ? (middle + 1, high) : (low, middle);
+        }
+
+        using var lines = new EntryCursor(directory, seq, size);
+        while (lines.NextLine() && !lines.IsCheckpoint)
+        {
+        }
+
+        return (low, lines.Seq + 1);
+    }
+
+    /// <summary>Number of the group that an entry belongs to.</summary>
+    internal static long BatchOf(string directory, long seq, long size)
+    {
+        using var at = new EntryCursor(directory, seq, size);
+        var parser = new Lj1Parser();
+        return at.NextEntry() && parser.Parse(at.Line) == Lj1Error.None
+            ? parser.Integer(at.Line, "batch"u8)
+            : throw new LedgerStateException($"entry {seq} in '{directory}' is not well formed. Run `evident verify`.");
+    }
+
     internal sealed record Place(SegmentName Segment, long OffsetAfter, byte[] Note, byte[] LastEntryHash);
 
     /// <summary>Where the checkpoint line of that size ends, with the hash of the entry before it.</summary>
@@ -148,6 +176,13 @@ public static class LedgerReader
         }
 
         return sizes;
+    }
+
+    /// <summary>The published checkpoint of exactly that size, or null.</summary>
+    internal static byte[]? PublishedNote(string directory, long size)
+    {
+        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
+        return File.Exists(path) ? HeadStore.ReadNote(path) : null;
     }
 
     internal static List<SegmentName> Segments(string directory)

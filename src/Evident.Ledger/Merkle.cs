@@ -218,18 +218,26 @@ public sealed class MerkleFrontier
 
     public long Size { get; private set; }
 
-    public void Append(ReadOnlySpan<byte> leaf)
+    public void Append(ReadOnlySpan<byte> leaf) => AppendSubtree(0, leaf);
+
+    /// <summary>Appends a complete subtree of 2^<paramref name="level"/> leaves by its root; the size must be a multiple of that.</summary>
+    public void AppendSubtree(int level, ReadOnlySpan<byte> root)
     {
+        long leaves = 1L << level;
+        if (Size % leaves != 0)
+        {
+            throw new ArgumentException($"a subtree of {leaves} leaves cannot stand at {Size}.", nameof(level));
+        }
+
         Span<byte> carry = stackalloc byte[32];
-        leaf.CopyTo(carry);
-        int level = 0;
-        for (long bits = Size; (bits & 1) == 1; bits >>= 1, level++)
+        root.CopyTo(carry);
+        for (long bits = Size >> level; (bits & 1) == 1; bits >>= 1, level++)
         {
             Merkle.Node(hashes.AsSpan(level * 32, 32), carry, carry);
         }
 
         carry.CopyTo(hashes.AsSpan(level * 32));
-        Size++;
+        Size += leaves;
     }
 
     public void Root(Span<byte> root)

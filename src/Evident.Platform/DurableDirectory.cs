@@ -50,7 +50,8 @@ public static class DurableDirectory
         Tell(FileCallKind.SyncDirectory, path);
     }
 
-    private static void Rename(string from, string to)
+    /// <summary>Gives a file or directory, durable already, its final name, durably.</summary>
+    public static void Rename(string from, string to)
     {
         Posix.Call("rename", to, () => Posix.rename(from, to));
         Tell(FileCallKind.Rename, to, from);
@@ -90,6 +91,20 @@ public static class DurableDirectory
         }
 
         Rename(temporary, path);
+    }
+
+    /// <summary>Everything that was written to the file system of this directory is on stable storage (syncfs, which reports write errors since Linux 5.8).</summary>
+    public static void SyncFileSystem(string path)
+    {
+        int fd = Posix.Open(path, Posix.ReadOnly | Posix.Directory, 0);
+        try
+        {
+            Posix.Call("syncfs", path, () => Posix.syncfs(fd));
+        }
+        finally
+        {
+            _ = Posix.close(fd);
+        }
     }
 
     /// <summary>

@@ -78,6 +78,9 @@ internal static partial class Posix
     public static partial int fsync(int fd);
 
     [LibraryImport(Library, SetLastError = true)]
+    public static partial int syncfs(int fd);
+
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int ftruncate(int fd, long length);
 
     [LibraryImport(Library, SetLastError = true)]
