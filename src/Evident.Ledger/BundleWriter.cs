@@ -71,12 +71,7 @@ public sealed class BundleWriter : IDisposable
     {
         var checkpoint = PublishedNotes.Read(request.Directory, request.Size, out byte[] note);
         long to = request.To ?? request.Size;
-        if (request.From < 0 || request.From >= to || to > request.Size)
-        {
-            throw new ExportRefusedException(string.Create(CultureInfo.InvariantCulture,
-                $"entries {request.From} to {to - 1} were asked for; the published head covers 0 to {request.Size - 1}."));
-        }
-
+        ThrowUnlessInside(request.From, to, request.Size);
         var survey = LedgerSurvey.Make(request.Directory, request.Size, request.TenantId, cancellation);
         if (request.TenantId is { } tenant && !survey.TenantSeen)
         {
@@ -95,6 +90,26 @@ public sealed class BundleWriter : IDisposable
         {
             writer.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>The head that a bundle rests on, when it is one that was published and the range one that a bundle can have.</summary>
+    /// <exception cref="ExportRefusedException">It is not.</exception>
+    public static LedgerHead CheckRange(string directory, long from, long to, long size)
+    {
+        var checkpoint = PublishedNotes.Read(directory, size, out _);
+        ThrowUnlessInside(from, to, size);
+        return LedgerReader.GroupOf(directory, from, size).First == from && LedgerReader.GroupOf(directory, to - 1, size).End == to
+            ? new LedgerHead(size, checkpoint.Root)
+            : throw new ExportRefusedException(string.Create(CultureInfo.InvariantCulture, $"entries {from} to {to - 1} are not whole groups."));
+    }
+
+    private static void ThrowUnlessInside(long from, long to, long size)
+    {
+        if (from < 0 || from >= to || to > size)
+        {
+            throw new ExportRefusedException(string.Create(CultureInfo.InvariantCulture,
+                $"entries {from} to {to - 1} were asked for; the published head covers 0 to {size - 1}."));
         }
     }
 
@@ -200,19 +215,12 @@ public sealed class BundleWriter : IDisposable
         target.End();
     }
 
-    /// <summary>The notes that lie beside the segments, and the tiles; returns the root over all entries.</summary>
+    /// <summary>What lies beside the segments, and the tiles; returns the root over all entries.</summary>
     private byte[] WriteWhole(byte[] note)
     {
-        target.Add("ledger/genesis.note", LedgerReader.PublishedNote(request.Directory, 1) ?? throw new LedgerStateException($"'{request.Directory}' lacks the published checkpoint of size 1."));
+        target.Add("ledger/genesis.note", HeadStore.ReadNote(Path.Combine(request.Directory, "genesis.note")));
         target.Add("ledger/head.a", note);
-        foreach (var (size, name) in LedgerFiles.List(request.Directory).Published)
-        {
-            if (size <= request.Size)
-            {
-                target.Add("ledger/" + name, HeadStore.ReadNote(Path.Combine(request.Directory, name)));
-            }
-        }
-
+        target.Add("ledger/checkpoints/" + LedgerFormat.PublishedName(request.Size), note); // the newest; every other size stands in the segments
         foreach (var (size, name) in PublishedNotes.Anchors(request.Directory))
         {
             if (size <= request.Size)

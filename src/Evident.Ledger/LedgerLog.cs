@@ -138,6 +138,17 @@ public sealed class LedgerLog : IDisposable
         }
     }
 
+    /// <summary>
+    /// The note of an export's manifest: the identity key's signature over the fixed text that names this ledger and the manifest's SHA-256 (docs/evidence.md,
+    /// section 5). No other text is signed so.
+    /// </summary>
+    public byte[] SignManifest(ReadOnlySpan<byte> sha256)
+    {
+        ThrowIfUnusable();
+        byte[] text = BundleManifest.NoteText(Origin, sha256);
+        return SignedNote.Encode(text, [identity.Sign(text)]);
+    }
+
     /// <summary>The hint for the next start. It is of use only for a published size: call <see cref="Publish"/> first.</summary>
     public LedgerResume Resume() => new(
         Head.Size, Head.Root, frontier.ToHashes(), LedgerFormat.HashText(lastHash), nextBatch, new Dictionary<string, long>(scopeSeq, StringComparer.Ordinal));

@@ -169,6 +169,18 @@ internal sealed class BatchWriter(
 
         Step(WriteStep.BeforeLedger);
         Append(entries); // a crash before its end is finished by Recover from the outbox
+        bool publishes = false;
+        foreach (var request in requests)
+        {
+            request.WhenDurable?.Invoke(ledger);
+            publishes |= request.Publishes;
+        }
+
+        if (publishes)
+        {
+            Publish();
+        }
+
         Step(WriteStep.AfterLedger);
         Show(null);
         Volatile.Write(ref committed, committed + 1);

@@ -32,6 +32,7 @@ public sealed class EvidentStore : IDisposable
     private readonly SpanReader spans;
     private readonly PayloadReads payloads;
     private readonly AnchorFiling anchors;
+    private readonly LedgerExports exports;
     private readonly Thread writing;
     private readonly Scrubber scrubber;
     private readonly object gate = new();
@@ -68,6 +69,7 @@ public sealed class EvidentStore : IDisposable
         spans = new SpanReader(partitions, options.Tools, log);
         payloads = new PayloadReads(vault, pipeline, queue, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
+        exports = new LedgerExports(ledgerDirectory, pipeline, queue, clock);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
         projections.Start();
@@ -305,6 +307,13 @@ public sealed class EvidentStore : IDisposable
     /// <summary>Files the cosignatures under a copy of a published note, each as a file in <c>anchors/</c> and an entry; both are durable on return.</summary>
     /// <exception cref="AnchorRefusedException">The note is not this ledger's, or carries nothing to file.</exception>
     public Task<IReadOnlyList<FiledAnchor>> FileAnchorAsync(byte[] note, Actor actor, CancellationToken cancellation) => anchors.FileAsync(note, actor, cancellation);
+
+    /// <summary>Publishes the durable head; completes when that is on stable storage.</summary>
+    public Task PublishAsync(CancellationToken cancellation) => exports.PublishAsync(cancellation);
+
+    /// <summary>Records an export in the ledger and, once that is durable, signs its manifest: the bytes of MANIFEST.note.</summary>
+    /// <exception cref="ExportRefusedException">The claim does not describe a published head of this ledger and whole groups of it.</exception>
+    public Task<byte[]> SignExportAsync(ExportClaim claim, Actor actor, CancellationToken cancellation) => exports.SignAsync(claim, actor, cancellation);
 
     /// <summary>The clean stop: refuse, drain, publish, store the hint for the next start, close. Safe to call again and after a failure.</summary>
     public void Close()

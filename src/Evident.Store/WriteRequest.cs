@@ -29,6 +29,12 @@ internal sealed class WriteRequest : IDisposable
     /// <summary>Entries that stand on their own, such as a vault read.</summary>
     public IReadOnlyList<EntryDraft> Drafts { get; init; } = [];
 
+    /// <summary>Called by the writer once the request's entries are durable, before the receipt.</summary>
+    public Action<LedgerLog>? WhenDurable { get; init; }
+
+    /// <summary>The head that the request's entries are part of is published before the receipt.</summary>
+    public bool Publishes { get; init; }
+
     public required long Bytes { get; init; }
 
     public TaskCompletionSource<IngestReceipt> Receipt { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -19,6 +19,7 @@ internal static class LedgerCommands
         command.Subcommands.Add(LedgerEvidence.Head());
         command.Subcommands.Add(LedgerEvidence.Prove());
         command.Subcommands.Add(LedgerEvidence.Anchor());
+        command.Subcommands.Add(ExportCommand.Create());
         command.Subcommands.Add(IncarnationCommand.Create());
         return command;
     }

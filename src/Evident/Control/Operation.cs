@@ -6,9 +6,11 @@ using Evident.Store;
 namespace Evident.Control;
 
 /// <summary>What can be asked of the owner of a data directory, over the control socket or in process. One line of JSON on the wire.</summary>
-internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null)
+internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null, ExportClaim? Export = null)
 {
     public const string VaultRead = "vault.read", VaultStatus = "vault.status", LedgerHead = "ledger.head", LedgerAnchor = "ledger.anchor", Status = "status";
+
+    public const string LedgerPublish = "ledger.publish", LedgerExport = "ledger.export";
 
     public const int MaxReasonChars = 1024, MaxReferenceChars = 64;
 
@@ -34,6 +36,7 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
                 json.WriteBase64String("note"u8, Note);
             }
 
+            ExportOperation.Write(json, Export);
             json.WriteEndObject();
         }
 
@@ -51,7 +54,8 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
             return root.ValueKind == JsonValueKind.Object && Text(root, "op") is { } name
                 ? new Operation(
                     name, Text(root, "ref"), Text(root, "reason"),
-                    root.TryGetProperty("note", out JsonElement note) && note.ValueKind == JsonValueKind.String && note.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null)
+                    root.TryGetProperty("note", out JsonElement note) && note.ValueKind == JsonValueKind.String && note.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null,
+                    ExportOperation.Parse(root))
                 : null;
         }
         catch (JsonException)
@@ -60,7 +64,7 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
         }
     }
 
-    private static string? Text(JsonElement root, string name) =>
+    internal static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }
 
@@ -140,6 +144,10 @@ internal sealed class Operations(EvidentStore store)
                 return Reply.Done(WriteHead);
             case Operation.LedgerAnchor:
                 return await FileAsync(operation, actor, cancel);
+            case Operation.LedgerPublish:
+                return await ExportOperation.PublishAsync(store, () => Reply.Done(WriteHead), cancel);
+            case Operation.LedgerExport:
+                return await ExportOperation.RunAsync(store, operation.Export, actor, cancel);
             case Operation.Status:
                 return Reply.Done(json =>
                 {
