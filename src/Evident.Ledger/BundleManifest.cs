@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Evident.Ledger;
@@ -12,6 +13,32 @@ internal sealed record BundleManifest(
     public const int MaxFiles = 2_000_000;
 
     private const string NoteHead = "evident export manifest v1\n";
+
+    private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"u8);
+
+    /// <summary>What files of a bundle may be called: 1..200 characters, no part empty, <c>.</c> or <c>..</c>.</summary>
+    internal static readonly ValueForm NameForm = new TextForm("file name", "`[A-Za-z0-9._/-]{1,200}`", static s =>
+        s.Length is >= 1 and <= 200 && !s.ContainsAnyExcept(NameBytes) && HasPlainParts(s));
+
+    private static bool HasPlainParts(ReadOnlySpan<byte> name)
+    {
+        while (true)
+        {
+            int slash = name.IndexOf((byte)'/');
+            var part = slash < 0 ? name : name[..slash];
+            if (part.IsEmpty || part.SequenceEqual("."u8) || part.SequenceEqual(".."u8))
+            {
+                return false;
+            }
+
+            if (slash < 0)
+            {
+                return true;
+            }
+
+            name = name[(slash + 1)..];
+        }
+    }
 
     /// <summary>The signed text that stands for a manifest: it names the ledger and the hash, and nothing else is ever signed so.</summary>
     public static byte[] NoteText(string origin, ReadOnlySpan<byte> sha256) => Encoding.UTF8.GetBytes($"{NoteHead}{origin}\n{LedgerFormat.HashText(sha256)}\n");

@@ -68,6 +68,33 @@ public static class Merkle
         return sn == 0 && root.SequenceEqual(r);
     }
 
+    /// <summary>
+    /// Root of the tree that ends with this leaf, from its valid inclusion path in a larger tree of <paramref name="size"/>: what stands to the left of a leaf is the
+    /// same in both.
+    /// </summary>
+    public static byte[] RootAt(long index, long size, ReadOnlySpan<byte> leaf, IReadOnlyList<byte[]> path)
+    {
+        long fn = index, sn = size - 1;
+        byte[] r = leaf.ToArray();
+        foreach (byte[] sibling in path)
+        {
+            if ((fn & 1) == 1 || fn == sn)
+            {
+                Node(sibling, r, r);
+                while ((fn & 1) == 0 && fn != 0)
+                {
+                    fn >>= 1;
+                    sn >>= 1;
+                }
+            }
+
+            fn >>= 1;
+            sn >>= 1;
+        }
+
+        return r;
+    }
+
     /// <summary>True when the tree of size <paramref name="n"/> extends the tree of size <paramref name="m"/> (RFC 9162 2.1.4.2).</summary>
     public static bool VerifyConsistency(long m, ReadOnlySpan<byte> rootM, long n, ReadOnlySpan<byte> rootN, IReadOnlyList<byte[]> path)
     {
