@@ -17,8 +17,11 @@ internal sealed record BundleManifest(
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"u8);
 
     /// <summary>What files of a bundle may be called: 1..200 characters, no part empty, <c>.</c> or <c>..</c>.</summary>
-    internal static readonly ValueForm NameForm = new TextForm("file name", "`[A-Za-z0-9._/-]{1,200}`", static s =>
-        s.Length is >= 1 and <= 200 && !s.ContainsAnyExcept(NameBytes) && HasPlainParts(s));
+    internal static readonly ValueForm NameForm = new TextForm("file name", "`[A-Za-z0-9._/-]{1,200}`", IsName);
+
+    public static bool IsName(string name) => IsName(Encoding.UTF8.GetBytes(name));
+
+    private static bool IsName(ReadOnlySpan<byte> name) => name.Length is >= 1 and <= 200 && !name.ContainsAnyExcept(NameBytes) && HasPlainParts(name);
 
     private static bool HasPlainParts(ReadOnlySpan<byte> name)
     {

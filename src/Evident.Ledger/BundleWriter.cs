@@ -229,9 +229,12 @@ public sealed class BundleWriter : IDisposable
             }
         }
 
-        foreach (string name in LedgerFiles.List(request.Directory).Quarantined)
+        foreach (var item in new DirectoryFolder(request.Directory).List("quarantine"))
         {
-            Copy("ledger/quarantine/" + name, Path.Combine(request.Directory, "quarantine", name));
+            if (item.Kind == FolderItemKind.File && BundleManifest.IsName(item.Name) && !item.Name.EndsWith(".tmp", StringComparison.Ordinal))
+            {
+                Copy("ledger/quarantine/" + item.Name, Path.Combine(request.Directory, "quarantine", item.Name));
+            }
         }
 
         var tiles = new TileWriter(target);

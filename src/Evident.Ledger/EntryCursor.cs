@@ -1,5 +1,3 @@
-using Evident.Platform;
-
 namespace Evident.Ledger;
 
 /// <summary>
@@ -9,24 +7,31 @@ namespace Evident.Ledger;
 /// </summary>
 internal sealed class EntryCursor : IDisposable
 {
-    private readonly string directory;
+    private readonly LedgerFolder folder;
     private readonly IReadOnlyList<SegmentName> segments;
     private readonly long end;
     private int at;
     private long next;
     private SegmentLines? lines;
 
+    /// <param name="folder">The ledger directory; stays the caller's.</param>
     /// <param name="from">The first entry.</param>
     /// <param name="end">One past the last entry; it must be durable.</param>
-    public EntryCursor(string directory, long from, long end)
+    public EntryCursor(LedgerFolder folder, long from, long end)
     {
-        (this.directory, next, this.end) = (directory, from, end);
-        segments = LedgerReader.Segments(directory);
+        (this.folder, next, this.end) = (folder, from, end);
+        segments = LedgerReader.Segments(folder);
         at = Math.Max(segments.Count - 1, 0);
         while (at > 0 && segments[at].First > from)
         {
             at--;
         }
+    }
+
+    /// <summary>The entries of a directory.</summary>
+    public EntryCursor(string directory, long from, long end)
+        : this(new DirectoryFolder(directory), from, end)
+    {
     }
 
     /// <summary>Number of the current entry; of the one before when the line is a checkpoint line.</summary>
@@ -68,7 +73,7 @@ internal sealed class EntryCursor : IDisposable
         }
 
         Advance();
-        return next <= end ? true : throw new LedgerStateException($"no group of the ledger in '{directory}' ends with entry {end - 1}.");
+        return next <= end ? true : throw new LedgerStateException($"no group of the ledger in '{folder.Path}' ends with entry {end - 1}.");
     }
 
     private void Advance()
@@ -77,8 +82,8 @@ internal sealed class EntryCursor : IDisposable
         {
             if (lines is null)
             {
-                string path = Path.Combine(directory, segments[at].Name);
-                lines = new SegmentLines(path, next == segments[at].First ? 0 : LedgerReader.OffsetOf(path, next));
+                long offset = next == segments[at].First ? 0 : LedgerReader.OffsetOf(folder, segments[at].Name, next);
+                lines = new SegmentLines(folder.Open(segments[at].Name), offset);
             }
 
             if (lines.Next() && lines.Complete && !lines.TooLong)
@@ -97,7 +102,7 @@ internal sealed class EntryCursor : IDisposable
             }
         }
 
-        throw new LedgerStateException($"entry {next} is not in '{directory}', though {end} entries are durable. Run `evident verify`.");
+        throw new LedgerStateException($"entry {next} is not in '{folder.Path}', though {end} entries are durable. Run `evident verify`.");
     }
 
     public void Dispose() => lines?.Dispose();

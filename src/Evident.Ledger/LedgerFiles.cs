@@ -30,24 +30,26 @@ internal sealed class LedgerFiles
 
     public IReadOnlyList<Finding> Findings { get; }
 
-    public static LedgerFiles List(string directory)
+    public static LedgerFiles List(string directory) => List(new DirectoryFolder(directory));
+
+    public static LedgerFiles List(LedgerFolder folder)
     {
         var segments = new List<SegmentName>();
         var published = new List<(long, string)>();
         var quarantined = new List<string>();
         var findings = new List<Finding>();
         var unfinished = new List<string>();
-        var notes = new DirectoryInfo(Path.Combine(directory, "checkpoints"));
-        if (notes.Exists && notes.LinkTarget is null)
+        if (!folder.IsLink("checkpoints"))
         {
-            ListPublished(notes, published, findings); // before the segments: a writer may begin one and publish its size while this looks
+            ListPublished(folder, published, findings); // before the segments: a writer may begin one and publish its size while this looks
         }
 
-        foreach (var item in new DirectoryInfo(directory).EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
+        foreach (var item in folder.List())
         {
-            bool known = item is DirectoryInfo ? KnownDirectories.Contains(item.Name) : KnownFiles.Contains(item.Name);
+            bool plain = item.Kind == FolderItemKind.File;
+            bool known = plain ? KnownFiles.Contains(item.Name) : KnownDirectories.Contains(item.Name);
             bool segment = LedgerFormat.TryParseName(item.Name, LedgerFormat.SegmentSuffix, out long first);
-            if (item.LinkTarget is not null || (segment && item is DirectoryInfo) || (item is DirectoryInfo && KnownFiles.Contains(item.Name)))
+            if (item.Kind == FolderItemKind.Other || (!plain && (segment || KnownFiles.Contains(item.Name))))
             {
                 findings.Add(new Finding(Verdict.Malformed, $"{item.Name} is a link or a special file where a plain one is needed.", item.Name));
                 if (segment)
@@ -59,7 +61,7 @@ internal sealed class LedgerFiles
             {
                 segments.Add(new SegmentName(item.Name, first));
             }
-            else if (item is FileInfo && item.Name.EndsWith(LedgerFormat.SegmentSuffix + ".tmp", StringComparison.Ordinal))
+            else if (plain && item.Name.EndsWith(LedgerFormat.SegmentSuffix + ".tmp", StringComparison.Ordinal))
             {
                 unfinished.Add(item.Name);
             }
@@ -70,8 +72,8 @@ internal sealed class LedgerFiles
             else if (item.Name == "quarantine")
             {
                 // Notes of a lost history lie there too; only torn tails are told by recovery entries.
-                quarantined.AddRange(((DirectoryInfo)item).EnumerateFiles().Select(f => f.Name)
-                    .Where(n => !n.EndsWith(LedgerFormat.NoteSuffix, StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+                quarantined.AddRange(folder.List(item.Name).Where(i => i.Kind != FolderItemKind.Folder && !i.Name.EndsWith(LedgerFormat.NoteSuffix, StringComparison.Ordinal))
+                    .Select(i => i.Name));
             }
         }
 
@@ -86,11 +88,11 @@ internal sealed class LedgerFiles
         return new LedgerFiles(segments, published, quarantined, findings);
     }
 
-    private static void ListPublished(DirectoryInfo directory, List<(long, string)> published, List<Finding> findings)
+    private static void ListPublished(LedgerFolder folder, List<(long, string)> published, List<Finding> findings)
     {
-        foreach (var item in directory.EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
+        foreach (var item in folder.List("checkpoints"))
         {
-            if (LedgerFormat.TryParseName(item.Name, LedgerFormat.NoteSuffix, out long size) && item is FileInfo && item.LinkTarget is null)
+            if (LedgerFormat.TryParseName(item.Name, LedgerFormat.NoteSuffix, out long size) && item.Kind == FolderItemKind.File)
             {
                 published.Add((size, "checkpoints/" + item.Name));
             }

@@ -28,6 +28,12 @@ internal abstract class LedgerFolder : IDisposable
     /// <exception cref="IOException">The file is not there or cannot be read; <see cref="PosixException"/> with ELOOP or ESPIPE for a link or a special file.</exception>
     public abstract FileWindow Open(string name);
 
+    /// <summary>True when that name is a symbolic link.</summary>
+    public virtual bool IsLink(string name) => false;
+
+    /// <summary>Bytes of a file as its folder tells them, without opening it; 0 when it is not there.</summary>
+    public abstract long LengthOf(string name);
+
     /// <summary>The same access to a folder in this one, which stays open by this one alone.</summary>
     public abstract LedgerFolder Within(string folder);
 
@@ -101,6 +107,10 @@ internal sealed class DirectoryFolder(string path) : LedgerFolder
     }
 
     public override bool Has(string name) => File.Exists(Full(name));
+
+    public override bool IsLink(string name) => new FileInfo(Full(name)).LinkTarget is not null;
+
+    public override long LengthOf(string name) => new FileInfo(Full(name)) is { Exists: true } file ? file.Length : 0;
 
     public override FileWindow Open(string name) => new(DurableFile.OpenRead(Full(name)));
 

@@ -15,8 +15,13 @@ namespace Evident.Ledger;
 /// signed root confirms the group, the flaws were signed and are reported as such; when it does not, the chain tells which lines differ
 /// from what was signed, and only those are reported. What a malformed line makes impossible to check is not reported a second time.
 /// </remarks>
-internal sealed partial class LedgerPass(string directory)
+internal sealed partial class LedgerPass(LedgerFolder folder)
 {
+    public LedgerPass(string directory)
+        : this(new DirectoryFolder(directory))
+    {
+    }
+
     private const int NotSeekable = 29, LinkFound = 40; // ESPIPE, ELOOP
 
     private readonly Lj1Parser parser = new(); // for the lines of type ledger.*, which are read again here
@@ -172,7 +177,7 @@ internal sealed partial class LedgerPass(string directory)
     {
         sources = AllowWithheld ? null : sources;
         ring = new LineChunk?[Ahead == 0 ? 1 : Ahead + 2];
-        totalBytes = Progress is null ? 0 : segments.Sum(s => new FileInfo(Path.Combine(directory, s.Name)) is { Exists: true } f ? f.Length : 0);
+        totalBytes = Progress is null ? 0 : segments.Sum(s => folder.LengthOf(s.Name));
         for (int i = 0; i < segments.Count; i++)
         {
             ReadSegment(segments[i], i == 0 ? firstOffset : 0, i + 1 < segments.Count ? segments[i + 1].First : -1, cancellation);
@@ -212,7 +217,7 @@ internal sealed partial class LedgerPass(string directory)
 
         try
         {
-            using var lines = new SegmentChunks(ring, Path.Combine(directory, name.Name), offset, ChunkBytes) { AllowWithheld = AllowWithheld };
+            using var lines = new SegmentChunks(ring, folder.Open(name.Name), offset, ChunkBytes) { AllowWithheld = AllowWithheld };
             while (lines.Next(EpochKeys.GetValueOrDefault(Epoch)) is { } next)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -542,7 +547,7 @@ internal sealed partial class LedgerPass(string directory)
             bool contiguous = valid.Segment == segment.Name || valid.Size == segment.First;
             if (contiguous && end > tail)
             {
-                Torn = TornTail.Find(this, Path.Combine(directory, segment.Name), segment.Name, tail, end);
+                Torn = TornTail.Find(this, folder, segment.Name, tail, end);
             }
 
             if (Torn is not null)

@@ -119,15 +119,16 @@ public static class LedgerReader
     /// <summary>Where the checkpoint line of that size ends, with the hash of the entry before it.</summary>
     internal static Place? Locate(string directory, long size)
     {
-        var segments = Segments(directory);
+        var folder = new DirectoryFolder(directory);
+        var segments = Segments(folder);
         int at = segments.FindLastIndex(s => s.First < size);
         if (size <= 0 || at < 0)
         {
             return null;
         }
 
-        string path = Path.Combine(directory, segments[at].Name);
-        using var lines = new SegmentLines(path, OffsetOf(path, size - 1));
+        long offset = OffsetOf(folder, segments[at].Name, size - 1);
+        using var lines = new SegmentLines(folder.Open(segments[at].Name), offset);
         if (!lines.Next() || !lines.Complete || lines.TooLong)
         {
             return null;
@@ -185,19 +186,17 @@ public static class LedgerReader
         return File.Exists(path) ? HeadStore.ReadNote(path) : null;
     }
 
-    internal static List<SegmentName> Segments(string directory)
+    internal static List<SegmentName> Segments(LedgerFolder folder)
     {
         var segments = new List<SegmentName>();
-        foreach (string path in Directory.EnumerateFiles(directory, "*" + LedgerFormat.SegmentSuffix))
+        foreach (var item in folder.List())
         {
-            string name = Path.GetFileName(path);
-            if (LedgerFormat.TryParseName(name, LedgerFormat.SegmentSuffix, out long first))
+            if (LedgerFormat.TryParseName(item.Name, LedgerFormat.SegmentSuffix, out long first))
             {
-                segments.Add(new SegmentName(name, first));
+                segments.Add(new SegmentName(item.Name, first)); // names of 20 digits: their order is that of the numbers
             }
         }
 
-        segments.Sort((a, b) => a.First.CompareTo(b.First));
         return segments;
     }
 
@@ -209,11 +208,11 @@ public static class LedgerReader
     }
 
     /// <summary>Byte offset of an entry's line: halves the range until one buffer holds it, then goes line by line.</summary>
-    internal static long OffsetOf(string path, long seq)
+    internal static long OffsetOf(LedgerFolder folder, string name, long seq)
     {
         var parser = new Lj1Parser();
         long low = 0; // start of a line whose seq is not above the one sought
-        using (var file = DurableFile.OpenRead(path))
+        using (var file = folder.Open(name))
         {
             byte[] window = new byte[4 * (LedgerFormat.MaxLineBytes + 1)];
             long high = file.Length;
@@ -232,7 +231,7 @@ public static class LedgerReader
             }
         }
 
-        using var lines = new SegmentLines(path, low);
+        using var lines = new SegmentLines(folder.Open(name), low);
         while (lines.Next() && lines.Complete)
         {
             if (!lines.TooLong && parser.Parse(lines.Line) == Lj1Error.None && parser.Integer(lines.Line, "seq"u8) == seq)
@@ -241,7 +240,7 @@ public static class LedgerReader
             }
         }
 
-        throw new LedgerStateException($"entry {seq} is not in '{path}', where its number says it must be. Run `evident verify`.");
+        throw new LedgerStateException($"entry {seq} is not in '{folder.Path}/{name}', where its number says it must be. Run `evident verify`.");
     }
 
     private static bool TryFirstEntry(ReadOnlySpan<byte> window, Lj1Parser parser, out int start, out long seq)

@@ -1,5 +1,3 @@
-using Evident.Platform;
-
 namespace Evident.Ledger;
 
 /// <summary>
@@ -10,7 +8,7 @@ internal sealed class SegmentChunks : IDisposable
 {
     public const int DefaultBytes = 1 << 19;
     private readonly int chunkBytes;
-    private readonly DurableFile file;
+    private readonly FileWindow file;
     private readonly LineChunk?[] ring;
     private int oldest, filled; // chunks ring[oldest .. oldest + filled - 1], the oldest one with the consumer
     private int queued; // of those, how many the pool knows of
@@ -21,13 +19,13 @@ internal sealed class SegmentChunks : IDisposable
 
     /// <param name="ring">Places for chunks, made when needed and used again: with one place everything happens on the caller's thread, with more
     /// as many less one are parsed ahead.</param>
-    /// <param name="path">Opened without following links; only a regular file is read.</param>
+    /// <param name="file">Disposed with this.</param>
     /// <param name="from">Byte offset of a line start.</param>
     /// <param name="bytes">Most that one chunk holds.</param>
-    public SegmentChunks(LineChunk?[] ring, string path, long from, int bytes = DefaultBytes)
+    public SegmentChunks(LineChunk?[] ring, FileWindow file, long from, int bytes = DefaultBytes)
     {
         (this.ring, chunkBytes) = (ring, Math.Max(bytes, LedgerFormat.MaxLineBytes + 1));
-        file = DurableFile.OpenRead(path);
+        this.file = file;
         offset = start = End = from;
     }
 

@@ -1,5 +1,3 @@
-using Evident.Platform;
-
 namespace Evident.Ledger;
 
 /// <summary>
@@ -9,17 +7,17 @@ namespace Evident.Ledger;
 internal sealed class SegmentLines : IDisposable
 {
     private const int BufferBytes = 1 << 18;
-    private readonly DurableFile file;
+    private readonly FileWindow file;
     private readonly byte[] buffer = new byte[BufferBytes];
     private int start = 1, end = 1;
     private long fileOffset;
     private long lineOffset;
 
-    /// <param name="path">Opened without following links; only a regular file is read.</param>
+    /// <param name="file">Disposed with this.</param>
     /// <param name="from">Byte offset of a line start.</param>
-    public SegmentLines(string path, long from = 0)
+    public SegmentLines(FileWindow file, long from = 0)
     {
-        file = DurableFile.OpenRead(path);
+        this.file = file;
         fileOffset = lineOffset = from;
     }
 

@@ -17,7 +17,7 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
     private const int Sector = 512;
 
     /// <summary>The tail of the segment from <paramref name="offset"/>, or null when it is no torn one.</summary>
-    public static TornTail? Find(LedgerPass pass, string path, string segment, long offset, long length)
+    public static TornTail? Find(LedgerPass pass, LedgerFolder folder, string segment, long offset, long length)
     {
         if (length - offset > MaxBytes)
         {
@@ -25,7 +25,7 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
         }
 
         byte[] tail = new byte[length - offset];
-        using (var file = DurableFile.OpenRead(path))
+        using (var file = folder.Open(segment))
         {
             if (file.ReadAt(offset, tail) != tail.Length)
             {
