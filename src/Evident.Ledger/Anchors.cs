@@ -12,7 +12,7 @@ namespace Evident.Ledger;
 /// <param name="Torn">The ledger ends in a torn tail.</param>
 /// <param name="Damaged">Damage is reported that may be why a checkpoint line was not seen.</param>
 internal sealed record LedgerFound(
-    string Directory, string Origin, NoteKey? Identity, IReadOnlyDictionary<long, byte[]> Roots, long Size, long Seen, bool Torn, bool Damaged);
+    LedgerFolder Folder, string Origin, NoteKey? Identity, IReadOnlyDictionary<long, byte[]> Roots, long Size, long Seen, bool Torn, bool Damaged);
 
 /// <summary>
 /// Confirmations from outside in one verification: the notes in <c>anchors/</c>, which must agree with the ledger whoever supplied them, and the cosignatures that
@@ -29,19 +29,13 @@ internal sealed class Anchors
     private sealed record AnchorFile(long Size, string KeyId, string Name);
 
     /// <summary>Lists <c>anchors/</c> of the ledger directory; opens nothing yet.</summary>
-    public Anchors(string directory, TlogPolicy? policy, List<Finding> findings)
+    public Anchors(LedgerFolder ledger, TlogPolicy? policy, List<Finding> findings)
     {
         (this.policy, this.findings) = (policy, findings);
-        var folder = new DirectoryInfo(Path.Combine(directory, AnchorNotes.Folder));
-        if (!folder.Exists || folder.LinkTarget is not null)
-        {
-            return;
-        }
-
-        foreach (var item in folder.EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
+        foreach (var item in ledger.List(AnchorNotes.Folder))
         {
             string name = AnchorNotes.Folder + "/" + item.Name;
-            if (AnchorNotes.TryParseName(item.Name, out long size, out string keyId) && item is FileInfo && item.LinkTarget is null)
+            if (AnchorNotes.TryParseName(item.Name, out long size, out string keyId) && item.Kind == FolderItemKind.File)
             {
                 files.Add(new AnchorFile(size, keyId, name));
             }
@@ -69,7 +63,7 @@ internal sealed class Anchors
             byte[] bytes;
             try
             {
-                bytes = HeadStore.ReadNote(Path.Combine(ledger.Directory, name));
+                bytes = ledger.Folder.Read(name, SignedNote.MaxBytes + 1);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -15,13 +15,16 @@ internal sealed class BundleAudit
 
     private const int NotSeekable = 29, LinkFound = 40; // ESPIPE, ELOOP
 
-    private static readonly string[] Marks = [BundleManifest.FileName, BundleManifest.NoteName, "checkpoint", "epochs.txt"];
+    public const string HeadName = "checkpoint";
+
+    private static readonly string[] Marks = [BundleManifest.FileName, BundleManifest.NoteName, HeadName, "epochs.txt"];
 
     private readonly LedgerFolder folder;
     private readonly List<Finding> findings = [];
     private readonly byte[]? hash;
     private readonly SignedNote? note;
     private readonly ManifestFiles files = new();
+    private Checkpoint? checkpoint;
     private int listed;
 
     private BundleAudit(LedgerFolder folder)
@@ -77,19 +80,56 @@ internal sealed class BundleAudit
         }
     }
 
-    /// <summary>What was found, once the ledger in the bundle has been read.</summary>
-    /// <param name="origin">Origin and identity key that the ledger shows; empty and null when it shows none.</param>
-    public IReadOnlyList<Finding> Check(string origin, NoteKey? identity, CancellationToken cancellation)
+    /// <summary>The file <c>checkpoint</c>; null, with a finding, when it is none.</summary>
+    public (string Name, SignedNote Note, Checkpoint Checkpoint)? ReadCheckpoint()
     {
-        CheckNote(origin, identity);
+        if (!TryLook(HeadName, out _, out byte[]? bytes, whole: true))
+        {
+            return null;
+        }
+
+        if (!SignedNote.TryParse(bytes, out var parsed, out string failure))
+        {
+            Report(Verdict.Malformed, HeadName, $"{HeadName} is no signed note: {failure}");
+        }
+        else if (!Checkpoint.TryParse(parsed.Text, out var head))
+        {
+            Report(Verdict.KeyViolation, HeadName, $"{HeadName} does not hold a signed checkpoint.");
+        }
+        else
+        {
+            checkpoint = head;
+            return (HeadName, parsed, head);
+        }
+
+        return null;
+    }
+
+    /// <summary>What was found, once the ledger in the bundle has been read.</summary>
+    /// <param name="ledger">The folder that the pass has read.</param>
+    /// <param name="sound">Nothing serious was found in the ledger: what does not fit it is the bundle's fault.</param>
+    public IReadOnlyList<Finding> Check(LedgerPass pass, LedgerFolder ledger, bool sound, CancellationToken cancellation)
+    {
+        bool signed = IsSigned(pass.Origin, pass.Identity);
         if (Manifest is not null)
         {
             CheckFiles(cancellation);
             CheckOthers("");
-            if (origin.Length > 0 && Manifest.Origin != origin)
+        }
+
+        if (Manifest is { } manifest && signed) // else what it says of the ledger is nobody's word
+        {
+            if (pass.Origin.Length > 0 && manifest.Origin != pass.Origin)
             {
-                Report(Verdict.KeyViolation, BundleManifest.FileName, $"the manifest is for '{Manifest.Origin}', the ledger in the bundle is '{origin}'.");
+                Report(Verdict.KeyViolation, BundleManifest.FileName, $"the manifest is for '{manifest.Origin}', the ledger in the bundle is '{pass.Origin}'.");
             }
+
+            if (checkpoint is not null && (checkpoint.Size != manifest.Head.Size || !checkpoint.Root.AsSpan().SequenceEqual(manifest.Head.Root)))
+            {
+                Report(Verdict.Altered, HeadName, $"{HeadName} is not the head that the manifest rests on.");
+            }
+
+            CheckWhole(manifest, pass, ledger, sound, cancellation);
         }
 
         if (listed > MaxListed)
@@ -100,15 +140,33 @@ internal sealed class BundleAudit
         return findings;
     }
 
-    /// <summary>Compares the tiles, when there are any, with the entries of the whole ledger in the bundle.</summary>
-    public void CheckTiles(EntryCursor entries, CancellationToken cancellation)
+    private void CheckWhole(BundleManifest manifest, LedgerPass pass, LedgerFolder ledger, bool sound, CancellationToken cancellation)
     {
-        if (!TileAudit.HasTiles(files))
+        if (!manifest.IsWhole)
         {
-            return;
+            Report(Verdict.Altered, BundleManifest.FileName, "the manifest is for a part of a ledger, and the bundle has no range.json.");
         }
+        else if (pass.Size > manifest.Head.Size)
+        {
+            Report(Verdict.Altered, BundleManifest.FileName, $"the ledger in the bundle has {pass.Size} entries, the head that it rests on {manifest.Head.Size}.");
+        }
+        else if (sound && pass.Size == manifest.Head.Size && TileAudit.HasTiles(files))
+        {
+            try
+            {
+                CheckTiles(ledger, pass.Size, cancellation);
+            }
+            catch (Exception e) when (e is LedgerStateException or IOException)
+            {
+                Report(Verdict.Incomplete, "tile", $"the tiles could not be compared: {e.Message}");
+            }
+        }
+    }
 
+    private void CheckTiles(LedgerFolder ledger, long size, CancellationToken cancellation)
+    {
         using var audit = new TileAudit(files, ReportFile);
+        using var entries = new EntryCursor(ledger, 0, size);
         var tiles = new TileWriter(audit);
         Span<byte> leaf = stackalloc byte[32];
         while (entries.NextEntry())
@@ -125,25 +183,32 @@ internal sealed class BundleAudit
         audit.Finish();
     }
 
-    private void CheckNote(string origin, NoteKey? identity)
+    private bool IsSigned(string origin, NoteKey? identity)
     {
         if (note is null || identity is null)
         {
-            return; // reported, or nothing to check with
+            return false; // reported, or nothing to check with
         }
 
         if (SignedHash is not { } signed)
         {
             Report(Verdict.KeyViolation, BundleManifest.NoteName, $"{BundleManifest.NoteName} does not hold the signed text of a manifest.");
+            return false;
         }
-        else if (!note.Text.AsSpan().SequenceEqual(BundleManifest.NoteText(origin, signed)) || !note.IsSignedBy(identity))
+
+        if (!note.Text.AsSpan().SequenceEqual(BundleManifest.NoteText(origin, signed)) || !note.IsSignedBy(identity))
         {
             Report(Verdict.KeyViolation, BundleManifest.NoteName, $"{BundleManifest.NoteName} is not signed by this ledger's identity key.");
+            return false;
         }
-        else if (hash is not null && !signed.AsSpan().SequenceEqual(hash))
+
+        if (hash is not null && !signed.AsSpan().SequenceEqual(hash))
         {
             Report(Verdict.Altered, BundleManifest.FileName, $"{BundleManifest.FileName} is not the one that was signed.");
+            return false;
         }
+
+        return hash is not null;
     }
 
     private SignedNote? ReadNote()
@@ -168,6 +233,11 @@ internal sealed class BundleAudit
         {
             cancellation.ThrowIfCancellationRequested();
             string name = files.Name(i);
+            if (name == HeadName && checkpoint is null && findings.Exists(f => f.Segment == HeadName && f.Code == Verdict.Incomplete))
+            {
+                continue; // reported already
+            }
+
             if (HashOf(name, out long length) is { } found && (length != files.Bytes(i) || !files.Sha256(i).SequenceEqual(found)))
             {
                 ReportFile(new Finding(Verdict.Altered, $"{name} is not the file that the manifest lists.", name));

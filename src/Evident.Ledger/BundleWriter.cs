@@ -132,7 +132,7 @@ public sealed class BundleWriter : IDisposable
     private void WriteAll(Checkpoint checkpoint, byte[] note, LedgerSurvey survey)
     {
         bool whole = From == 0 && To == request.Size && request.TenantId is null;
-        target.Add("checkpoint", PublishedNotes.WithCosignatures(request.Directory, request.Size, note));
+        target.Add(BundleAudit.HeadName, AnchorNotes.WithCosignatures(request.Directory, request.Size) ?? note);
         foreach (var (name, content) in request.Documents)
         {
             target.Add(name, content);
@@ -221,15 +221,16 @@ public sealed class BundleWriter : IDisposable
         target.Add("ledger/genesis.note", HeadStore.ReadNote(Path.Combine(request.Directory, "genesis.note")));
         target.Add("ledger/head.a", note);
         target.Add("ledger/checkpoints/" + LedgerFormat.PublishedName(request.Size), note); // the newest; every other size stands in the segments
-        foreach (var (size, name) in PublishedNotes.Anchors(request.Directory))
+        var folder = new DirectoryFolder(request.Directory);
+        foreach (var item in folder.List(AnchorNotes.Folder))
         {
-            if (size <= request.Size)
+            if (item.Kind == FolderItemKind.File && AnchorNotes.TryParseName(item.Name, out long size, out _) && size <= request.Size)
             {
-                target.Add("ledger/anchors/" + name, HeadStore.ReadNote(Path.Combine(request.Directory, "anchors", name)));
+                target.Add($"ledger/{AnchorNotes.Folder}/{item.Name}", folder.Read($"{AnchorNotes.Folder}/{item.Name}", SignedNote.MaxBytes));
             }
         }
 
-        foreach (var item in new DirectoryFolder(request.Directory).List("quarantine"))
+        foreach (var item in folder.List("quarantine"))
         {
             if (item.Kind == FolderItemKind.File && BundleManifest.IsName(item.Name) && !item.Name.EndsWith(".tmp", StringComparison.Ordinal))
             {

@@ -8,7 +8,7 @@ namespace Evident.Ledger;
 public sealed record Fork(string Origin, long Size, string First, string Second);
 
 /// <summary>Collects forks as a verification finds them, each with both notes, so that the report alone proves them to a third party. Writes nothing.</summary>
-internal sealed class ForkEvidence(string directory, Func<NoteKey?> identity)
+internal sealed class ForkEvidence(LedgerFolder ledger, Func<NoteKey?> identity)
 {
     private const int Most = 64; // pairs in one report; one is proof enough
 
@@ -51,11 +51,11 @@ internal sealed class ForkEvidence(string directory, Func<NoteKey?> identity)
     {
         try
         {
-            string? published = LedgerReader.Published(directory, size);
+            string? published = LedgerReader.Published(ledger, size);
             return published is not null && SignedNote.TryParse(Encoding.UTF8.GetBytes(published), out var note, out _) && Checkpoint.TryParse(note.Text, out var checkpoint)
                 && checkpoint.Root.AsSpan().SequenceEqual(root) && identity() is { } key && note.IsSignedBy(key)
                 ? published
-                : LedgerReader.CheckpointAt(directory, size);
+                : LedgerReader.CheckpointAt(ledger, size);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or LedgerStateException)
         {

@@ -25,6 +25,9 @@ internal abstract class LedgerFolder : IDisposable
     /// <summary>True when that name is a file.</summary>
     public abstract bool Has(string name);
 
+    /// <summary>True when that name is a folder.</summary>
+    public abstract bool HasFolder(string name);
+
     /// <exception cref="IOException">The file is not there or cannot be read; <see cref="PosixException"/> with ELOOP or ESPIPE for a link or a special file.</exception>
     public abstract FileWindow Open(string name);
 
@@ -111,6 +114,8 @@ internal sealed class DirectoryFolder(string path) : LedgerFolder
     public override bool IsLink(string name) => new FileInfo(Full(name)).LinkTarget is not null;
 
     public override long LengthOf(string name) => new FileInfo(Full(name)) is { Exists: true } file ? file.Length : 0;
+
+    public override bool HasFolder(string name) => Directory.Exists(Full(name));
 
     public override FileWindow Open(string name) => new(DurableFile.OpenRead(Full(name)));
 

@@ -77,14 +77,14 @@ public static class LedgerReader
     }
 
     /// <summary>Text of the published checkpoint of exactly that size, or null when that size was not published. Of a longer file than a note may be, its beginning.</summary>
-    public static string? Published(string directory, long size)
-    {
-        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
-        return File.Exists(path) ? Encoding.UTF8.GetString(HeadStore.ReadNote(path)) : null;
-    }
+    public static string? Published(string directory, long size) => Published(new DirectoryFolder(directory), size);
+
+    internal static string? Published(LedgerFolder folder, long size) => PublishedNote(folder, size) is { } note ? Encoding.UTF8.GetString(note) : null;
 
     /// <summary>The signed note of the checkpoint line for exactly that size, or null when no group ends there.</summary>
-    public static string? CheckpointAt(string directory, long size) => Locate(directory, size)?.Note is { } note ? Encoding.UTF8.GetString(note) : null;
+    public static string? CheckpointAt(string directory, long size) => CheckpointAt(new DirectoryFolder(directory), size);
+
+    internal static string? CheckpointAt(LedgerFolder folder, long size) => Locate(folder, size)?.Note is { } note ? Encoding.UTF8.GetString(note) : null;
 
     /// <summary>First entry and one past the last entry of the group that an entry below <paramref name="size"/>, itself the end of a group, belongs to.</summary>
     internal static (long First, long End) GroupOf(string directory, long seq, long size)
@@ -117,9 +117,10 @@ public static class LedgerReader
     internal sealed record Place(SegmentName Segment, long OffsetAfter, byte[] Note, byte[] LastEntryHash);
 
     /// <summary>Where the checkpoint line of that size ends, with the hash of the entry before it.</summary>
-    internal static Place? Locate(string directory, long size)
+    internal static Place? Locate(string directory, long size) => Locate(new DirectoryFolder(directory), size);
+
+    private static Place? Locate(LedgerFolder folder, long size)
     {
-        var folder = new DirectoryFolder(directory);
         var segments = Segments(folder);
         int at = segments.FindLastIndex(s => s.First < size);
         if (size <= 0 || at < 0)
@@ -180,10 +181,10 @@ public static class LedgerReader
     }
 
     /// <summary>The published checkpoint of exactly that size, or null.</summary>
-    internal static byte[]? PublishedNote(string directory, long size)
+    internal static byte[]? PublishedNote(LedgerFolder folder, long size)
     {
-        string path = Path.Combine(directory, "checkpoints", LedgerFormat.PublishedName(size));
-        return File.Exists(path) ? HeadStore.ReadNote(path) : null;
+        string name = "checkpoints/" + LedgerFormat.PublishedName(size);
+        return folder.Has(name) ? folder.Read(name, SignedNote.MaxBytes + 1) : null;
     }
 
     internal static List<SegmentName> Segments(LedgerFolder folder)

@@ -7,7 +7,7 @@ namespace Evident.Ledger;
 /// <summary>What to verify and what the auditor brings along.</summary>
 public sealed class VerifyRequest
 {
-    /// <summary>A data directory (it has <c>ledger/</c>) or a ledger directory.</summary>
+    /// <summary>A data directory (it has <c>ledger/</c>), a ledger directory, or a bundle: a directory or a ustar archive.</summary>
     public required string Path { get; init; }
 
     /// <summary>Files with heads of this ledger that were kept elsewhere: signed notes, or the text form.</summary>
@@ -62,18 +62,43 @@ public static class LedgerVerifier
         using var opened = trust;
         try
         {
-            string directory = Directory.Exists(Path.Combine(request.Path, "ledger")) ? Path.Combine(request.Path, "ledger") : request.Path;
-            if (!Directory.Exists(directory))
+            if (!TryOpen(request.Path, trust.Heads, out var root, out var early))
             {
-                return Nothing(trust.Heads, $"'{request.Path}' is no directory that can be read.");
+                return early;
             }
 
-            return new Verification(request, directory, trust, progress).Run(cancellation) ?? Nothing(trust.Heads, $"'{directory}' holds no ledger segment.");
+            using var held = root;
+            using var folder = root.HasFolder("ledger") ? root.Within("ledger") : root;
+            return new Verification(request, folder, BundleAudit.Open(root), trust, progress).Run(cancellation)
+                ?? Nothing(trust.Heads, $"'{folder.Path}' holds no ledger segment.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Early(Verdict.Incomplete, $"'{request.Path}' could not be read: {e.Message}");
         }
+    }
+
+    private static bool TryOpen(string path, IReadOnlyList<KnownHead> known, out LedgerFolder root, out VerifyReport early)
+    {
+        (root, early) = (null!, null!);
+        if (Directory.Exists(path))
+        {
+            root = new DirectoryFolder(path);
+        }
+        else if (!File.Exists(path))
+        {
+            early = Nothing(known, $"'{path}' is neither a directory nor an archive that can be read.");
+        }
+        else if (TarFolder.TryOpen(path, out var archive, out var problem))
+        {
+            root = archive;
+        }
+        else
+        {
+            early = new VerifyReport { VerdictCode = problem.Code, ExitCode = problem.Code, Summary = $"'{path}' cannot be used: {problem.Sentence}", Findings = [problem] };
+        }
+
+        return root is not null;
     }
 
     private static VerifyReport Nothing(IReadOnlyList<KnownHead> known, string why) => known.Any(k => k.Checkpoint.Size > 0)
@@ -90,9 +115,10 @@ public sealed record VerifyProgress(long Entries, long Bytes, long TotalBytes);
 /// One run of the verifier over one ledger directory. A writer may append meanwhile: what names a size (notes, the list of published
 /// checkpoints) is read before the segments that must reach that size, and the end of the last segment is where it was found.
 /// </summary>
-internal sealed class Verification(VerifyRequest request, string directory, TrustInputs trust, IProgress<VerifyProgress>? progress)
+internal sealed class Verification(
+    VerifyRequest request, LedgerFolder folder, BundleAudit? bundle, TrustInputs trust, IProgress<VerifyProgress>? progress)
 {
-    private readonly LedgerPass pass = new(directory);
+    private readonly LedgerPass pass = new(folder);
     private readonly List<Finding> findings = [];
     private readonly List<(string File, string Sha256)> inputs = [];
     private LedgerFiles files = null!;
@@ -118,9 +144,14 @@ internal sealed class Verification(VerifyRequest request, string directory, Trus
             findings.Add(new Finding(Verdict.Notes, "the head store (head.a, head.b) is missing.", "head.a"));
         }
 
-        var anchors = new Anchors(directory, trust.Policy, findings);
-        forks = new ForkEvidence(directory, () => pass.Identity);
-        files = LedgerFiles.List(directory);
+        if (bundle?.ReadCheckpoint() is { } rests)
+        {
+            beside.Add(rests);
+        }
+
+        var anchors = new Anchors(folder, trust.Policy, findings);
+        forks = new ForkEvidence(folder, () => pass.Identity);
+        files = LedgerFiles.List(folder);
         if (files.Segments.Count == 0 && !files.Findings.Any(f => f.Code >= Verdict.RolledBack))
         {
             return null;
@@ -141,13 +172,21 @@ internal sealed class Verification(VerifyRequest request, string directory, Trus
 
         foreach (var (name, note, checkpoint) in beside)
         {
-            CheckNote(name, note, checkpoint, signed.GetValueOrDefault(checkpoint.Size), EpochOf(checkpoint.Size));
+            if (CheckNote(name, note, checkpoint, signed.GetValueOrDefault(checkpoint.Size), EpochOf(checkpoint.Size)) && name == BundleAudit.HeadName)
+            {
+                anchors.Count("the bundle's checkpoint", name, note, checkpoint);
+            }
         }
 
         NoteTornAndQuarantine();
         bool damaged = Damaged; // by the ledger's own findings, not by what is compared with it
         var (anchored, by) = CheckTrusted(anchors);
         Compare(damaged, cancellation);
+        if (bundle is not null)
+        {
+            findings.AddRange(bundle.Check(pass, folder, sound: !damaged, cancellation));
+        }
+
         var report = Judge(anchored, by);
         if (trust.Witness is { } witness && report.VerdictCode < Verdict.RolledBack)
         {
@@ -161,7 +200,7 @@ internal sealed class Verification(VerifyRequest request, string directory, Trus
     /// <summary>Everything that came from outside, against the ledger: the largest size that a head or the policy's quorum confirms, and who did.</summary>
     private (long Size, string By) CheckTrusted(Anchors anchors)
     {
-        var found = new LedgerFound(directory, pass.Origin, pass.Identity, signed, pass.Size, pass.Seen, pass.Torn is not null, Damaged);
+        var found = new LedgerFound(folder, pass.Origin, pass.Identity, signed, pass.Size, pass.Seen, pass.Torn is not null, Damaged);
         anchors.CheckLog(pass.Identity);
         anchors.CheckFiles(found, forks);
         if (trust.Witness?.CheckLog(pass.Identity) is { } other)
@@ -220,8 +259,7 @@ internal sealed class Verification(VerifyRequest request, string directory, Trus
 
     private bool ReadBeside(string name, bool required)
     {
-        string path = Path.Combine(directory, name);
-        if (!File.Exists(path))
+        if (!folder.Has(name))
         {
             if (required)
             {
@@ -245,7 +283,7 @@ internal sealed class Verification(VerifyRequest request, string directory, Trus
         checkpoint = null!;
         try
         {
-            if (!SignedNote.TryParse(HeadStore.ReadNote(Path.Combine(directory, name)), out note, out string failure))
+            if (!SignedNote.TryParse(folder.Read(name, SignedNote.MaxBytes + 1), out note, out string failure))
             {
                 findings.Add(new Finding(Verdict.Malformed, $"{name} is no signed note: {failure}", name));
                 return false;
@@ -451,11 +489,12 @@ internal sealed class Verification(VerifyRequest request, string directory, Trus
             AnchoredBy = by,
             NewestHead = newestPublished,
             Epochs = pass.Epochs,
+            Bundle = bundle?.Manifest,
             Findings = findings,
             Inputs = [.. trust.Files, .. known.Skip(trust.Heads.Count).Select(k => (k.File, k.Sha256)), .. inputs],
             Forks = forks.Forks,
             Cosigned = cosigned ?? "",
-            Directory = directory,
+            Directory = folder.Path,
             Segments = files.Segments.Count,
             SegmentBytes = pass.Bytes,
             Heartbeats = pass.Heartbeats,

@@ -46,6 +46,10 @@ internal sealed class TarFolder : LedgerFolder
 
     public override bool Has(string name) => index.Files.ContainsKey(prefix + name);
 
+    public override bool HasFolder(string name) => index.Folders.ContainsKey(prefix + name);
+
+    public override long LengthOf(string name) => index.Files.TryGetValue(prefix + name, out var place) ? place.Length : 0;
+
     public override FileWindow Open(string name) => index.Files.TryGetValue(prefix + name, out var place)
         ? new FileWindow(index.File, place.Start, place.Length)
         : throw new FileNotFoundException($"'{prefix + name}' is not in '{index.File.Path}'.");

@@ -52,6 +52,9 @@ public sealed class VerifyReport
     /// <summary>The newest published head with the cosignature of the auditor's witness; empty when none was asked for or given.</summary>
     public string Cosigned { get; init; } = "";
 
+    /// <summary>What the bundle says that it is, when it was one; its findings say whether that is so.</summary>
+    internal BundleManifest? Bundle { get; init; }
+
     internal IReadOnlyList<LedgerPass.EpochSummary> Epochs { get; init; } = [];
 
     public IReadOnlyList<Finding> Findings { get; init; } = [];
@@ -116,6 +119,12 @@ public sealed class VerifyReport
         }
 
         text.AppendLine();
+        if (Bundle is { } bundle)
+        {
+            Row("bundle", string.Create(culture, $"export {bundle.ExportId} of {bundle.Created} by version {bundle.Tool}: entries {bundle.From}..{bundle.To - 1} of {bundle.Head.Size}"));
+            Row("shown", bundle.Withheld == 0 ? "all of them" : string.Create(culture, $"{bundle.To - bundle.From - bundle.Withheld} of them{(bundle.TenantId is null ? "" : $", for tenant {bundle.TenantId}")}; of the others the hashes"));
+        }
+
         Row("origin", Origin);
         Row("identity key", IdentityKey);
         Row("genesis hash", GenesisHash);
@@ -235,6 +244,12 @@ public sealed class VerifyReport
         if (Cosigned.Length > 0)
         {
             root.Set("cosigned", Cosigned);
+        }
+
+        if (Bundle is { } bundle)
+        {
+            root.Set("bundle", b => b.Set("export_id", bundle.ExportId).Set("created", bundle.Created).Set("tool", bundle.Tool).Set("size", bundle.Head.Size)
+                .Set("from", bundle.From).Set("to", bundle.To).Set("withheld", bundle.Withheld).SetIf("tenant_id", bundle.TenantId));
         }
 
         if (AnchoredSize >= 0)
