@@ -30,12 +30,12 @@ internal static class ExportCommand
 
         command.SetAction(async (parsed, cancel) =>
         {
-            string directory = data.Directory(parsed);
+            string directory = data.Directory(parsed), ledger = LedgerCommands.LedgerOf(directory);
             Reply published = Accepted(await Asking.AskAsync(directory, data.Config(parsed), new Operation(Operation.LedgerPublish), cancel));
             using JsonDocument head = JsonDocument.Parse(published.Json);
             var request = new BundleRequest
             {
-                Directory = Path.Combine(directory, "ledger"),
+                Directory = ledger,
                 Size = head.RootElement.GetProperty("published_size").GetInt64(),
                 From = parsed.GetValue(from),
                 To = parsed.GetValue(to),

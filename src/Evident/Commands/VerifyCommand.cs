@@ -19,8 +19,8 @@ internal static class VerifyCommand
             "evident verify /var/lib/evident --known-head head-2026-11-01.note",
             "evident verify /var/lib/evident --policy policy.txt --cosign ./evident-witness",
             "evident verify /var/lib/evident --index --traces",
-            "evident verify ./bundle --json");
-        Argument<string> path = CommandLine.Text("PATH", "A data directory or a ledger directory.");
+            "evident verify ledger-2026.tar --known-head head-2026-11-01.note");
+        Argument<string> path = CommandLine.Text("PATH", "A data directory, a ledger directory, or a bundle (a directory or a .tar).");
         Option<string[]> heads = new("--known-head") { Description = "A head that you kept elsewhere, as a note or as text; again for each further one.", HelpName = "FILE" };
         Option<string?> policy = new("--policy") { Description = "A C2SP tlog-policy: the ledger's key, your witnesses, and how many of them are enough.", HelpName = "FILE" };
         Option<string?> cosign = new("--cosign")
