@@ -27,6 +27,9 @@ internal sealed class ControlChain(long size, byte[] root)
 
     public NoteKey? EpochKey { get; private set; }
 
+    /// <summary>Keys of all epochs up to that one.</summary>
+    public Dictionary<long, NoteKey> EpochKeys { get; } = [];
+
     /// <summary>Limits that the genesis entry sets.</summary>
     public long EpochEntries { get; private set; } = long.MaxValue;
 
@@ -77,6 +80,7 @@ internal sealed class ControlChain(long size, byte[] root)
         else if (genesis ? TakeGenesis(line, leaf, note, checkpoint) : TakeRotation(line, seq, note, checkpoint))
         {
             (Epoch, lastSeq) = (number, seq);
+            EpochKeys[number] = EpochKey!;
         }
         else
         {
