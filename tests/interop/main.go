@@ -5,6 +5,7 @@
 //	interop note FILE VKEY...              every key must have a valid signature under the note; prints their names
 //	interop proof FILE VKEY LINE-FILE      the tlog-proof leads from the line (without line feed) to the signed root
 //	interop request FILE VKEY OLD-NOTE     the add-checkpoint request leads from the old note's tree to the new one's
+//	interop tiles CHECKPOINT VKEY BUNDLE   every entry in the bundle's tiles is in the checkpoint's tree, which they make up
 //
 // Exit code 0 and one line when the check holds, else 1 and the reason.
 package main
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -35,7 +37,7 @@ func main() {
 
 func run(args []string) (string, error) {
 	if len(args) < 3 {
-		return "", errors.New("usage: interop note|proof|request FILE VKEY ...")
+		return "", errors.New("usage: interop note|proof|request|tiles FILE VKEY ...")
 	}
 	file, err := os.ReadFile(args[1])
 	if err != nil {
@@ -57,6 +59,8 @@ func run(args []string) (string, error) {
 			return "", err
 		}
 		return checkRequest(string(file), args[2], old)
+	case "tiles":
+		return checkTiles(file, args[2], args[3])
 	}
 	return "", fmt.Errorf("unknown check %q", args[0])
 }
@@ -222,4 +226,71 @@ func checkRequest(file, vkey string, oldNote []byte) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("size %d extends size %d", tree.N, old.N), nil
+}
+
+// tiles reads C2SP tlog-tiles of height 8 below a directory; tlog.TileHashReader checks each of them against the tree.
+type tiles string
+
+func (t tiles) Height() int { return 8 }
+
+func (t tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
+	var list [][]byte
+	for _, tile := range wanted {
+		// x/mod names a tile tile/8/0/001, C2SP tile/0/001.
+		data, err := os.ReadFile(filepath.Join(string(t), strings.Replace(tile.Path(), "tile/8/", "tile/", 1)))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, data)
+	}
+	return list, nil
+}
+
+func (t tiles) SaveTiles([]tlog.Tile, [][]byte) {}
+
+func checkTiles(msg []byte, vkey, dir string) (string, error) {
+	tree, err := checkpoint(msg, vkey)
+	if err != nil {
+		return "", err
+	}
+	reader := tlog.TileHashReader(tree, tiles(dir))
+	root, err := tlog.TreeHash(tree.N, reader)
+	if err != nil {
+		return "", err
+	}
+	if root != tree.Hash {
+		return "", errors.New("the tiles have another root than the checkpoint")
+	}
+	for first := int64(0); first < tree.N; first += 256 {
+		tile := tlog.Tile{H: 8, L: 0, N: first / 256, W: int(width(tree.N - first))}
+		data, err := os.ReadFile(filepath.Join(dir, strings.Replace(tile.Path(), "tile/8/0/", "tile/entries/", 1)))
+		if err != nil {
+			return "", err
+		}
+		for i := first; i < first+int64(tile.W); i++ {
+			if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
+				return "", fmt.Errorf("the bundle of entry %d is too short", i)
+			}
+			entry := data[2 : 2+int(binary.BigEndian.Uint16(data))]
+			data = data[2+len(entry):]
+			hash, err := reader.ReadHashes([]int64{tlog.StoredHashIndex(0, i)})
+			if err != nil {
+				return "", err
+			}
+			if hash[0] != tlog.RecordHash(entry) {
+				return "", fmt.Errorf("entry %d is not the one in the tree", i)
+			}
+		}
+		if len(data) != 0 {
+			return "", fmt.Errorf("something stands behind the last entry of the bundle at %d", first)
+		}
+	}
+	return fmt.Sprintf("%d entries are in the tree of their tiles", tree.N), nil
+}
+
+func width(left int64) int64 {
+	if left < 256 {
+		return left
+	}
+	return 256
 }

@@ -93,7 +93,7 @@ public class BundleVerifyTests
         foreach (var (name, content) in BundleScratch.FilesOf(path))
         {
             string file = Path.Combine(path, name);
-            int step = Math.Max(1, content.Length / 40);
+            int step = Math.Max(1, content.Length / 24);
             for (int at = 0; at < content.Length; at += step)
             {
                 int bit = at % 8;
@@ -131,7 +131,7 @@ public class BundleVerifyTests
         string path = ledger.Export("b.tar");
         byte[] content = File.ReadAllBytes(path);
         var wrong = new List<string>();
-        for (int at = 0; at < content.Length; at += 1 + (at * 7919 % 113))
+        for (int at = 0; at < content.Length; at += 1 + (at * 7919 % 211))
         {
             byte[] changed = [.. content];
             changed[at] ^= (byte)(1 << (at % 8));
@@ -160,7 +160,7 @@ public class BundleVerifyTests
     [Fact]
     public void Files_that_are_missing_added_or_swapped_are_found()
     {
-        using var ledger = new BundleScratch(groups: 150);
+        using var ledger = new BundleScratch(groups: 75);
         string model = ledger.Export("model");
         var files = BundleScratch.FilesOf(model);
         Assert.True(files.ContainsKey("tile/0/001"));
@@ -213,7 +213,7 @@ public class BundleVerifyTests
     [Fact]
     public void A_manifest_that_was_signed_anew_does_not_cover_what_the_ledger_does_not_say()
     {
-        using var ledger = new BundleScratch(groups: 150);
+        using var ledger = new BundleScratch(groups: 75);
         string model = ledger.Export("model");
         var files = BundleScratch.FilesOf(model);
         long size = ledger.Size;
@@ -335,7 +335,7 @@ public class BundleVerifyTests
         }
 
         byte[] bytes = Encoding.UTF8.GetBytes(manifest);
-        for (int i = 0; i < 300; i++)
+        for (int i = 0; i < 100; i++)
         {
             byte[] noise = [.. bytes];
             for (int n = random.Next(1, 9); n > 0; n--)

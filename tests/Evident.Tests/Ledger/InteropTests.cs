@@ -71,6 +71,25 @@ public sealed class InteropTests(InteropTests.Tool tool) : IClassFixture<Interop
         Assert.Equal(1, tool.Run("request", a.Write("r", a.Request(6, 10)), a.IdentityVkey(), a.Write("o", b.Published(6))).Code);
     }
 
+    [Fact]
+    public void Every_entry_in_a_bundles_tiles_is_in_the_tree_of_its_checkpoint()
+    {
+        using var exported = new BundleScratch(groups: 300); // some 1,200 entries: full and partial tiles, two levels
+        string bundle = exported.Export("b"), checkpoint = Path.Combine(bundle, "checkpoint"), vkey = exported.Log.IdentityVerifierKey;
+        var (code, said) = tool.Run("tiles", checkpoint, vkey, bundle);
+        Assert.Equal((0, $"{exported.Size} entries are in the tree of their tiles"), (code, said));
+        foreach (string tile in (string[])["tile/0/001", "tile/1/000.p/4", "tile/entries/002"])
+        {
+            string file = Path.Combine(bundle, tile);
+            byte[] content = File.ReadAllBytes(file);
+            File.WriteAllBytes(file, [.. content[..^1], (byte)(content[^1] ^ 1)]);
+            Assert.Equal(1, tool.Run("tiles", checkpoint, vkey, bundle).Code);
+            File.WriteAllBytes(file, content);
+        }
+
+        Assert.Equal(0, tool.Run("tiles", checkpoint, vkey, bundle).Code);
+    }
+
     /// <summary>The Go program, built once for the class.</summary>
     public sealed class Tool : IDisposable
     {
