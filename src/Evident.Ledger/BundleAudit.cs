@@ -24,7 +24,10 @@ internal sealed class BundleAudit
     private readonly byte[]? hash;
     private readonly SignedNote? note;
     private readonly ManifestFiles files = new();
+    private SignedNote? checkpointNote;
     private Checkpoint? checkpoint;
+    private LedgerRange? range;
+    private NoteKey? partIdentity;
     private int listed;
 
     private BundleAudit(LedgerFolder folder)
@@ -98,7 +101,7 @@ internal sealed class BundleAudit
         }
         else
         {
-            checkpoint = head;
+            (checkpoint, checkpointNote) = (head, parsed);
             return (HeadName, parsed, head);
         }
 
@@ -110,7 +113,14 @@ internal sealed class BundleAudit
     /// <param name="sound">Nothing serious was found in the ledger: what does not fit it is the bundle's fault.</param>
     public IReadOnlyList<Finding> Check(LedgerPass pass, LedgerFolder ledger, bool sound, CancellationToken cancellation)
     {
-        bool signed = IsSigned(pass.Origin, pass.Identity);
+        var identity = pass.Identity ?? partIdentity;
+        string origin = identity?.Name ?? pass.Origin;
+        bool signed = IsSigned(origin, identity);
+        if (pass.AllowWithheld && identity is not null && checkpoint is not null && (checkpoint.Origin != origin || !checkpointNote!.IsSignedBy(identity)))
+        {
+            Report(Verdict.KeyViolation, HeadName, $"{HeadName} is not signed by this ledger's identity key.");
+        }
+
         if (Manifest is not null)
         {
             CheckFiles(cancellation);
@@ -119,9 +129,9 @@ internal sealed class BundleAudit
 
         if (Manifest is { } manifest && signed) // else what it says of the ledger is nobody's word
         {
-            if (pass.Origin.Length > 0 && manifest.Origin != pass.Origin)
+            if (manifest.Origin != origin)
             {
-                Report(Verdict.KeyViolation, BundleManifest.FileName, $"the manifest is for '{manifest.Origin}', the ledger in the bundle is '{pass.Origin}'.");
+                Report(Verdict.KeyViolation, BundleManifest.FileName, $"the manifest is for '{manifest.Origin}', the ledger in the bundle is '{origin}'.");
             }
 
             if (checkpoint is not null && (checkpoint.Size != manifest.Head.Size || !checkpoint.Root.AsSpan().SequenceEqual(manifest.Head.Root)))
@@ -129,7 +139,14 @@ internal sealed class BundleAudit
                 Report(Verdict.Altered, HeadName, $"{HeadName} is not the head that the manifest rests on.");
             }
 
-            CheckWhole(manifest, pass, ledger, sound, cancellation);
+            if (pass.AllowWithheld)
+            {
+                CheckPart(manifest, pass);
+            }
+            else
+            {
+                CheckWhole(manifest, pass, ledger, sound, cancellation);
+            }
         }
 
         if (listed > MaxListed)
@@ -138,6 +155,41 @@ internal sealed class BundleAudit
         }
 
         return findings;
+    }
+
+    /// <summary>The part in the bundle, its control entries checked; null, with findings, when it cannot be checked.</summary>
+    public BundlePart? ReadPart(LedgerFolder ledger, List<Finding> into)
+    {
+        var head = checkpoint ?? (Manifest is { } manifest ? new Checkpoint(manifest.Origin, manifest.Head.Size, manifest.Head.Root) : null);
+        if (head is null)
+        {
+            return null; // reported: nothing says what the part belongs to
+        }
+
+        try
+        {
+            var part = BundlePart.Read(ledger, head, into, out partIdentity);
+            range = part?.Range;
+            return part;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            into.Add(new Finding(Verdict.Incomplete, $"{LedgerRange.FileName} could not be read: {e.Message}", "ledger/" + LedgerRange.FileName));
+            return null;
+        }
+    }
+
+    private void CheckPart(BundleManifest manifest, LedgerPass pass)
+    {
+        if (range is not null && (manifest.From != range.From || manifest.To != range.To || manifest.Head.Size != range.Size || (pass.Seen == range.To && manifest.Withheld != pass.Withheld)))
+        {
+            Report(Verdict.Altered, BundleManifest.FileName, $"the manifest is for entries {manifest.From}..{manifest.To - 1} of {manifest.Head.Size}, {manifest.Withheld} withheld; the bundle has another part.");
+        }
+
+        if (TileAudit.HasTiles(files))
+        {
+            Report(Verdict.Altered, BundleManifest.FileName, "a part of a ledger has no tiles.");
+        }
     }
 
     private void CheckWhole(BundleManifest manifest, LedgerPass pass, LedgerFolder ledger, bool sound, CancellationToken cancellation)

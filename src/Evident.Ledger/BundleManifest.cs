@@ -17,11 +17,17 @@ internal sealed record BundleManifest(
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"u8);
 
     /// <summary>What files of a bundle may be called: 1..200 characters, no part empty, <c>.</c> or <c>..</c>.</summary>
-    internal static readonly ValueForm NameForm = new TextForm("file name", "`[A-Za-z0-9._/-]{1,200}`", IsName);
+    internal static readonly ValueForm NameForm = new FileNameForm();
 
     public static bool IsName(string name) => IsName(Encoding.UTF8.GetBytes(name));
 
     private static bool IsName(ReadOnlySpan<byte> name) => name.Length is >= 1 and <= 200 && !name.ContainsAnyExcept(NameBytes) && HasPlainParts(name);
+
+    private sealed class FileNameForm() : ValueForm("file name", "`[A-Za-z0-9._/-]{1,200}`")
+    {
+        internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
+            nodes[index].Kind == Lj1Kind.String && IsName(line.Slice(nodes[index].Start, nodes[index].Length));
+    }
 
     private static bool HasPlainParts(ReadOnlySpan<byte> name)
     {

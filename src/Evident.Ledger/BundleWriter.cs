@@ -349,11 +349,3 @@ internal sealed class TenantChoice(string tenant, HashSet<string> scopes)
             + "export without --tenant.");
     }
 }
-
-/// <summary><c>{"withheld":"sha256:..."}</c>: the place of an entry whose bytes are not in a part of a ledger.</summary>
-internal static class WithheldLine
-{
-    private static ReadOnlySpan<byte> Head => "{\"withheld\":\"sha256:"u8;
-
-    public static byte[] Encode(ReadOnlySpan<byte> hash) => [.. Head, .. Encoding.ASCII.GetBytes(Convert.ToHexStringLower(hash)), .. "\"}"u8];
-}

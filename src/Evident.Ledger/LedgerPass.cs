@@ -102,6 +102,9 @@ internal sealed partial class LedgerPass(LedgerFolder folder)
     /// <summary>Told how far the pass is, once per chunk.</summary>
     public IProgress<VerifyProgress>? Progress { get; set; }
 
+    /// <summary>Entries of which only the hash is there.</summary>
+    public long Withheld { get; private set; }
+
     /// <summary>Bytes of the segments read.</summary>
     public long Bytes { get; private set; }
 
@@ -334,6 +337,7 @@ internal sealed partial class LedgerPass(LedgerFolder folder)
             (treeLost, expectedBatch, lastMalformed) = (true, -1, false); // nothing here says what the malformed line was
         }
 
+        Withheld++;
         OpenGroupAt(expectedSeq);
         group.Add(leaf, default, EntryFlaw.Withheld | (expectedSeq == 0 ? EntryFlaw.Misplaced : EntryFlaw.None), line.Offset, line.End);
         Pass();

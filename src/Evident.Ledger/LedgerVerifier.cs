@@ -118,7 +118,7 @@ public sealed record VerifyProgress(long Entries, long Bytes, long TotalBytes);
 internal sealed class Verification(
     VerifyRequest request, LedgerFolder folder, BundleAudit? bundle, TrustInputs trust, IProgress<VerifyProgress>? progress)
 {
-    private readonly LedgerPass pass = new(folder);
+    private readonly LedgerPass pass = new(folder) { AllowWithheld = bundle is not null && folder.Has(LedgerRange.FileName) };
     private readonly List<Finding> findings = [];
     private readonly List<(string File, string Sha256)> inputs = [];
     private LedgerFiles files = null!;
@@ -137,6 +137,11 @@ internal sealed class Verification(
     /// <summary>Null when there is no segment and no damage that would explain it.</summary>
     public VerifyReport? Run(CancellationToken cancellation)
     {
+        if (pass.AllowWithheld)
+        {
+            return RunPart(cancellation);
+        }
+
         ReadBeside("genesis.note", required: true);
         bool slotA = ReadBeside("head.a", required: false), slotB = ReadBeside("head.b", required: false);
         if (!slotA && !slotB)
@@ -196,6 +201,46 @@ internal sealed class Verification(
 
         return report;
     }
+
+    /// <summary>A part of a ledger in a bundle: range.json connects it with the bundle's checkpoint, which stands in place of the notes beside a ledger.</summary>
+    private VerifyReport? RunPart(CancellationToken cancellation)
+    {
+        files = LedgerFiles.List(folder);
+        findings.AddRange(files.Findings.Where(f => f.Segment != LedgerRange.FileName));
+        forks = new ForkEvidence(folder, () => pass.Identity);
+        var anchors = new Anchors(folder, trust.Policy, findings);
+        var head = bundle!.ReadCheckpoint();
+        part = bundle.ReadPart(folder, findings);
+        bool closed = false;
+        if (part is not null)
+        {
+            wanted.Add(part.Range.From);
+            trust.Witness?.AddSizesTo(wanted);
+            pass.Progress = progress;
+            pass.OnSigned = SeeSigned;
+            part.Begin(pass);
+            pass.Run(files.Segments, 0, cancellation);
+            findings.AddRange(pass.Findings);
+            NoteTornAndQuarantine();
+            closed = part.Close(pass, !Damaged, findings, signed);
+        }
+
+        findings.AddRange(bundle.Check(pass, folder, sound: !Damaged, cancellation));
+        if (closed && head is { } rests && rests.Note.IsSignedBy(pass.Identity!) && anchors.Count("the bundle's checkpoint", rests.Name, rests.Note, rests.Checkpoint))
+        {
+            newestPublished = System.Text.Encoding.UTF8.GetString(rests.Note.Encode());
+        }
+
+        if (trust.Witness is not null)
+        {
+            findings.Add(new Finding(Verdict.Incomplete, "nothing was cosigned: a part of a ledger does not show that it extends what was cosigned before."));
+        }
+
+        var (anchored, by) = CheckTrusted(anchors);
+        return Judge(anchored, by);
+    }
+
+    private BundlePart? part;
 
     /// <summary>Everything that came from outside, against the ledger: the largest size that a head or the policy's quorum confirms, and who did.</summary>
     private (long Size, string By) CheckTrusted(Anchors anchors)
@@ -435,6 +480,11 @@ internal sealed class Verification(
             }
 
             return Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.{lost}");
+        }
+
+        if (pass.AllowWithheld && (part is null || checkpoint.Size < part.Range.From || (checkpoint.Size > part.Range.To && checkpoint.Size <= part.Range.Size)))
+        {
+            return Fail(0, $"the known head {head.File} of size {checkpoint.Size} cannot be compared with this part of the ledger.");
         }
 
         if (checkpoint.Size > pass.Seen)

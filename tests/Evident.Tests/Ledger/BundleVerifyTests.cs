@@ -257,7 +257,7 @@ public class BundleVerifyTests
         }
     }
 
-    private static BundleManifest Read(string path)
+    internal static BundleManifest Read(string path)
     {
         using var file = new DirectoryFolder(path).Open("MANIFEST.json");
         Assert.True(ManifestReader.TryRead(file, out var manifest, out _, out string failure), failure);
@@ -274,7 +274,7 @@ public class BundleVerifyTests
         File.WriteAllBytes(Path.Combine(path, "MANIFEST.note"), ledger.Log.SignManifest(System.Security.Cryptography.SHA256.HashData(json)));
     }
 
-    private static void Copy(string from, string to)
+    internal static void Copy(string from, string to)
     {
         foreach (var (name, content) in BundleScratch.FilesOf(from))
         {
