@@ -141,7 +141,7 @@ internal sealed class BundleAudit
 
             if (pass.AllowWithheld)
             {
-                CheckPart(manifest, pass);
+                CheckPart(manifest, pass, sound);
             }
             else
             {
@@ -179,9 +179,9 @@ internal sealed class BundleAudit
         }
     }
 
-    private void CheckPart(BundleManifest manifest, LedgerPass pass)
+    private void CheckPart(BundleManifest manifest, LedgerPass pass, bool sound)
     {
-        if (range is not null && (manifest.From != range.From || manifest.To != range.To || manifest.Head.Size != range.Size || (pass.Seen == range.To && manifest.Withheld != pass.Withheld)))
+        if (range is not null && (manifest.From != range.From || manifest.To != range.To || manifest.Head.Size != range.Size || (sound && manifest.Withheld != pass.Withheld)))
         {
             Report(Verdict.Altered, BundleManifest.FileName, $"the manifest is for entries {manifest.From}..{manifest.To - 1} of {manifest.Head.Size}, {manifest.Withheld} withheld; the bundle has another part.");
         }

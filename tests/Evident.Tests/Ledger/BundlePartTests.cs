@@ -80,7 +80,7 @@ public class BundlePartTests
     public void What_was_held_back_or_made_up_is_found_though_the_manifest_is_signed_anew()
     {
         using var ledger = new BundleScratch(groups: 60, segmentBytes: 15_000);
-        foreach (long from in (long[])[0, 60])
+        foreach (long from in (long[])[0, 150])
         {
             string model = ledger.Export($"model-{from}", from, tenant: BundleScratch.Acme);
             Signed(10, _ => { });

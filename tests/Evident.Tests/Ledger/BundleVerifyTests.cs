@@ -160,7 +160,7 @@ public class BundleVerifyTests
     [Fact]
     public void Files_that_are_missing_added_or_swapped_are_found()
     {
-        using var ledger = new BundleScratch(groups: 75);
+        using var ledger = new BundleScratch(groups: 132);
         string model = ledger.Export("model");
         var files = BundleScratch.FilesOf(model);
         Assert.True(files.ContainsKey("tile/0/001"));
@@ -213,7 +213,7 @@ public class BundleVerifyTests
     [Fact]
     public void A_manifest_that_was_signed_anew_does_not_cover_what_the_ledger_does_not_say()
     {
-        using var ledger = new BundleScratch(groups: 75);
+        using var ledger = new BundleScratch(groups: 132);
         string model = ledger.Export("model");
         var files = BundleScratch.FilesOf(model);
         long size = ledger.Size;
