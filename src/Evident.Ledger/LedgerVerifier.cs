@@ -225,18 +225,20 @@ internal sealed class Verification(
             closed = part.Close(pass, !Damaged, findings, signed);
         }
 
-        findings.AddRange(bundle.Check(pass, folder, sound: !Damaged, cancellation));
         if (closed && head is { } rests && rests.Note.IsSignedBy(pass.Identity!) && anchors.Count("the bundle's checkpoint", rests.Name, rests.Note, rests.Checkpoint))
         {
             newestPublished = System.Text.Encoding.UTF8.GetString(rests.Note.Encode());
         }
 
+        bool damaged = Damaged;
+        var (anchored, by) = CheckTrusted(anchors);
+        Compare(damaged, cancellation);
+        findings.AddRange(bundle.Check(pass, folder, sound: !damaged, cancellation));
         if (trust.Witness is not null)
         {
             findings.Add(new Finding(Verdict.Incomplete, "nothing was cosigned: a part of a ledger does not show that it extends what was cosigned before."));
         }
 
-        var (anchored, by) = CheckTrusted(anchors);
         return Judge(anchored, by);
     }
 
@@ -272,6 +274,12 @@ internal sealed class Verification(
 
     private void Compare(bool damaged, CancellationToken cancellation)
     {
+        if (request.Audits.Count > 0 && bundle is not null)
+        {
+            findings.Add(new Finding(Verdict.Incomplete, "a bundle holds the ledger alone: nothing else of the appliance is there to be compared with it."));
+            return;
+        }
+
         if (request.Audits.Count > 0 && damaged)
         {
             findings.Add(new Finding(0, "the ledger was not compared with what else the appliance holds, because of the damage reported."));
@@ -280,7 +288,7 @@ internal sealed class Verification(
 
         foreach (var audit in request.Audits)
         {
-            findings.AddRange(audit(new AuditContext(directory, pass.Size, cancellation)));
+            findings.AddRange(audit(new AuditContext(folder.Path, pass.Size, cancellation)));
         }
     }
 
