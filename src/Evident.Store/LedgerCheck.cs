@@ -105,8 +105,8 @@ public sealed class LedgerCheck : IDisposable
         }
     }
 
-    private sealed class Passed(LedgerCheck check) : IProgress<long>
+    private sealed class Passed(LedgerCheck check) : IProgress<VerifyProgress>
     {
-        public void Report(long value) => Volatile.Write(ref check.passed, value);
+        public void Report(VerifyProgress value) => Volatile.Write(ref check.passed, value.Entries);
     }
 }
