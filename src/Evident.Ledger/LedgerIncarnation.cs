@@ -72,6 +72,7 @@ public static class LedgerIncarnation
         heads.Load(state.Identity.Public);
         var identity = new SigningKey(state.Identity.Public.Name, state.Seed);
         using var log = new LedgerLog(options, clock, state.Keys, heads, identity, LedgerOpening.EpochKey(state.Keys, pass), start);
+        log.SettleClock(); // no clock entry comes between the head that was found, the rotation and the incarnation
         var found = log.Head;
         if (!state.Done) // else a crash came between the entry and its publication
         {

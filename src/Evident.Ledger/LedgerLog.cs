@@ -253,6 +253,22 @@ public sealed class LedgerLog : IDisposable
         }
     }
 
+    /// <summary>
+    /// Before a rotation that another entry must follow at once: a jump of the clock is told now. Without a key of the current epoch nothing can be told yet; the rotation, which is a
+    /// note of its own, then shows the jump.
+    /// </summary>
+    internal void SettleClock()
+    {
+        if (epochKey is not null)
+        {
+            NoticeClock();
+        }
+        else
+        {
+            seen = new ClockReading(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
+        }
+    }
+
     private void RotateWhenDue(int count)
     {
         ThrowIfUnusable();

@@ -104,8 +104,15 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     {
         if (Interlocked.CompareExchange(ref state, Taken, Waiting) == Waiting)
         {
-            ParseRound();
-            state = Done;
+            try
+            {
+                ParseRound();
+            }
+            finally
+            {
+                state = Done; // whoever gives the chunk up does not wait for a thread that has failed
+            }
+
             return;
         }
 
@@ -125,7 +132,13 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     {
         if (Interlocked.CompareExchange(ref state, Idle, Waiting) == Taken)
         {
-            Finish();
+            lock (parser)
+            {
+                while (state != Done)
+                {
+                    Monitor.Wait(parser);
+                }
+            }
         }
     }
 

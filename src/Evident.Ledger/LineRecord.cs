@@ -142,7 +142,7 @@ internal sealed class NoteRecord
         }
 
         var record = new NoteRecord { Note = note, Checkpoint = Checkpoint.TryParse(note.Text, out var checkpoint) ? checkpoint : null };
-        if (likely is not null && likely.Matches(note.Signatures[0]))
+        if (likely is not null && note.Signatures.Count > 0 && likely.Matches(note.Signatures[0]))
         {
             record.triedValid = likely.Verifies(note.Signatures[0], note.Text);
             record.triedKey = likely;
@@ -152,5 +152,5 @@ internal sealed class NoteRecord
     }
 
     /// <summary>True when the first signature is a valid one of this key.</summary>
-    public bool FirstIsBy(NoteKey key) => ReferenceEquals(key, triedKey) ? triedValid : key.Verifies(Note!.Signatures[0], Note.Text);
+    public bool FirstIsBy(NoteKey key) => ReferenceEquals(key, triedKey) ? triedValid : Note!.Signatures.Count > 0 && key.Verifies(Note.Signatures[0], Note.Text);
 }

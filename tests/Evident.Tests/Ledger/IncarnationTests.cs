@@ -69,11 +69,13 @@ public class IncarnationTests
 
     [Theory]
     [InlineData(true, true, 0)]
+    [InlineData(true, true, 0, -3_600_000L)] // restored by a machine whose clock is an hour behind
+    [InlineData(true, true, 3, -3_600_000L)]
     [InlineData(true, false, 0)]
     [InlineData(false, true, 0)]
     [InlineData(false, false, 0)] // only another store knows
     [InlineData(true, true, 3)] // and the key of the found epoch was destroyed long ago
-    public void An_old_copy_is_refused_until_the_loss_is_accepted(bool withHeads, bool keepCheckpoints, int rotations)
+    public void An_old_copy_is_refused_until_the_loss_is_accepted(bool withHeads, bool keepCheckpoints, int rotations, long clock = 0)
     {
         using var scratch = new LedgerScratch();
         var (_, lost, oldHead, lostHead) = Restore(scratch, withHeads, keepCheckpoints, rotations);
@@ -86,13 +88,15 @@ public class IncarnationTests
         Assert.Equal((3, lost.Size), (loss.Found.Size, loss.Lost.Size));
         Assert.Equal(lost.Root, loss.Lost.Root);
         bool forgotten = false;
+        scratch.Clock.UnixMillis += clock;
+        int told = clock != 0 && rotations == 0 ? 1 : 0; // ledger.clock, before the rotation
         var head = LedgerIncarnation.Accept(scratch.Options(), loss, lost, scratch.Clock, () => forgotten = true, Act);
         Assert.True(forgotten);
-        Assert.Equal(5, head.Size);
+        Assert.Equal(5 + told, head.Size);
 
-        string[] types = [.. LedgerReader.Read(scratch.Ledger, 3, 2, head.Size).Select(l => Encoding.UTF8.GetString(l.Json.Span))];
+        string[] types = [.. LedgerReader.Read(scratch.Ledger, 3 + told, 2, head.Size).Select(l => Encoding.UTF8.GetString(l.Json.Span))];
         Assert.Contains(rotations > 0 ? "\"reason\":\"key_lost\"" : "\"reason\":\"operator\"", types[0]);
-        Assert.Contains($"\"found\":{{\"root\":\"{LedgerFormat.HashText(loss.Found.Root)}\",\"size\":3}}", types[1]);
+        Assert.Contains(told == 0 ? $"\"found\":{{\"root\":\"{LedgerFormat.HashText(loss.Found.Root)}\",\"size\":3}}" : "\"size\":4}", types[1]);
         Assert.Contains($"\"lost\":{{\"root\":\"{LedgerFormat.HashText(lost.Root)}\",\"size\":{lost.Size}}},\"number\":1", types[1]);
         Assert.Equal(2, Directory.GetFiles(scratch.Keys).Length);
         Assert.Equal(10, scratch.Verify().ExitCode);
