@@ -129,8 +129,16 @@ internal sealed class Appliance : IAsyncDisposable
     private async Task<int> FailAsync()
     {
         Exception cause = await Fatal;
-        log.Write(LogLevel.Critical, "Evident", $"the process stops with 70 and the next start decides: {cause.Message}", cause);
-        log.Dispose();
+        try
+        {
+            log.Write(LogLevel.Critical, "Evident", $"the process stops with 70 and the next start decides: {cause.Message}", cause);
+            log.Dispose();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            await Console.Error.WriteLineAsync($"evident: the log file cannot be written either: {e.Message}"); // the exit code stays what it means
+        }
+
         Environment.Exit(ExitCode.StateUnknown);
         return ExitCode.StateUnknown;
     }

@@ -110,7 +110,7 @@ internal static class OpenedStore
         {
             throw new RefusedException($"The ledger in '{dataDirectory}' could not be continued: {e.Message}", ExitCode.StateUnknown);
         }
-        catch (Exception e) when (e is Vault.VaultException or StoreException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is Vault.VaultException or StoreException or IOException or UnauthorizedAccessException or System.Data.Common.DbException)
         {
             throw new RefusedException($"The data directory '{dataDirectory}' cannot be opened: {e.Message}");
         }
