@@ -217,6 +217,7 @@ public sealed class DataLock : IDisposable
         int held = Interlocked.Exchange(ref fd, -1);
         if (held >= 0)
         {
+            _ = Posix.flock(held, Posix.Unlock); // a child that is between fork and exec still has the descriptor; closing alone would leave the lock with it
             _ = Posix.close(held);
         }
     }

@@ -27,7 +27,7 @@ internal static partial class Posix
     public const int CloseOnExec = 0x80000;
     public static readonly int Directory = IsArm ? 0x4000 : 0x10000;
     public static readonly int NoFollow = IsArm ? 0x8000 : 0x20000;
-    public const int LockExclusive = 2, LockNonBlocking = 4;
+    public const int LockExclusive = 2, LockNonBlocking = 4, Unlock = 8;
     public const int Interrupted = 4, WouldBlock = 11, Exists = 17, NoEntry = 2;
 
     private static bool IsArm => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
