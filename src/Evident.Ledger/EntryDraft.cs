@@ -45,14 +45,23 @@ public sealed class EntryDraft
     [ThreadStatic]
     private static Lj1Parser? threadParser;
 
+    [ThreadStatic]
+    private static KnownShapes? threadShapes; // of drafts alone: the members that the log assigns are absent
+
     private static EntryDraft Take(byte[] own)
     {
-        var parser = threadParser ??= new Lj1Parser();
         if (own.Length > LedgerFormat.MaxDraftBytes)
         {
             throw new LedgerSchemaException($"a draft of {own.Length} bytes is refused; at most {LedgerFormat.MaxDraftBytes}.");
         }
 
+        var members = default(EntryMembers);
+        var type = (threadShapes ??= new KnownShapes()).Read(own, ref members) ?? Check(own, threadParser ??= new Lj1Parser(), threadShapes, out members);
+        return new EntryDraft(own, type.Name, Text(own, members.Of(EntryMember.Id))!, Text(own, members.Of(EntryMember.Scope)));
+    }
+
+    private static EntryType Check(byte[] own, Lj1Parser parser, KnownShapes shapes, out EntryMembers members)
+    {
         var error = parser.Parse(own);
         if (error != Lj1Error.None)
         {
@@ -65,11 +74,11 @@ public sealed class EntryDraft
             throw new LedgerSchemaException(failure);
         }
 
-        var scope = parser.Text(own, "scope"u8);
-        return new EntryDraft(
-            own,
-            Encoding.ASCII.GetString(parser.Text(own, "type"u8)),
-            Encoding.ASCII.GetString(parser.Text(own, "id"u8)),
-            scope.IsEmpty ? null : Encoding.ASCII.GetString(scope));
+        var type = EntrySchema.Find(parser.Text(own, "type"u8))!;
+        shapes.Learn(own, parser.Nodes, type);
+        members = EntryMembers.In(own, parser.Nodes);
+        return type;
     }
+
+    private static string? Text(byte[] own, EntryMembers.Place place) => place.Length > 0 ? Encoding.ASCII.GetString(own, place.Start, place.Length) : null;
 }

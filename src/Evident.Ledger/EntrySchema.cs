@@ -33,6 +33,19 @@ public sealed class EntryShape : ValueForm
 
     public IReadOnlyList<EntryField> Fields { get; }
 
+    internal EntryField? Find(ReadOnlySpan<byte> key)
+    {
+        foreach (var field in sorted)
+        {
+            if (key.SequenceEqual(field.Key))
+            {
+                return field;
+            }
+        }
+
+        return null;
+    }
+
     internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
         nodes[index].Kind == Lj1Kind.Object && Check(line, nodes, index, draft: false) is null;
 
@@ -94,6 +107,9 @@ public sealed class EntryType(string name, string meaning, EntryShape shape, IRe
     public string Name { get; } = name;
 
     public string Meaning { get; } = meaning;
+
+    /// <summary>What the log writes about itself.</summary>
+    internal bool OfLedger { get; } = name.StartsWith("ledger.", StringComparison.Ordinal);
 
     /// <summary>The whole entry, common members included.</summary>
     public EntryShape Shape { get; } = shape;

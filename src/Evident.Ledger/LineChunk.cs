@@ -15,6 +15,8 @@ internal sealed class LineChunk : IThreadPoolWorkItem
     private const int Idle = 0, Waiting = 1, Taken = 2, Done = 3;
 
     private readonly Lj1Parser parser = new();
+    private readonly KnownShapes shapes = new();
+    private EntryMembers members;
     private byte[] buffer = [];
     private LineRecord[] records = new LineRecord[16];
     private byte[] leaves = new byte[16 * 32];
@@ -169,7 +171,7 @@ internal sealed class LineChunk : IThreadPoolWorkItem
 
             buffer[at - 1] = 0; // over the line feed before: the leaf hash needs no copy
             ref var record = ref records[Count];
-            (record.Kind, record.OfLedger, record.HasScope, record.Failure, record.Note) = (LineKind.Entry, false, false, null, null);
+            (record.Kind, record.OfLedger, record.HasScope, record.SrcSeq, record.Failure, record.Note) = (LineKind.Entry, false, false, -1, null, null);
             (record.Start, record.Length, record.Offset, record.End) = (at, length, offset + at - 1, offset + at + length);
             Read(ref record, buffer.AsSpan(at, length));
             Count++;
@@ -199,84 +201,59 @@ internal sealed class LineChunk : IThreadPoolWorkItem
         }
 
         Merkle.LeafOfPrefixed(buffer.AsSpan(record.Start - 1, line.Length + 1), leaves.AsSpan(Count * 32, 32));
-        var error = parser.Parse(line);
-        record.Failure = error != Lj1Error.None ? $"the line is not LJ-1 ({error})." : EntrySchema.Check(line, parser);
-        if (record.Failure is not null)
+        var type = shapes.Read(line, ref members);
+        if (type is null)
         {
-            record.Kind = LineKind.Malformed;
-            return;
+            var error = parser.Parse(line);
+            record.Failure = error != Lj1Error.None ? $"the line is not LJ-1 ({error})." : EntrySchema.Check(line, parser);
+            if (record.Failure is not null)
+            {
+                record.Kind = LineKind.Malformed;
+                return;
+            }
+
+            type = EntrySchema.Find(parser.Text(line, "type"u8))!;
+            shapes.Learn(line, parser.Nodes, type);
+            members = EntryMembers.In(line, parser.Nodes);
         }
 
-        ReadMembers(ref record, line);
+        record.OfLedger = type.OfLedger;
+        TakeMembers(ref record, line);
     }
 
-    /// <summary>The members that every entry has, in one walk over the top level; the schema has checked their forms.</summary>
-    private void ReadMembers(ref LineRecord record, ReadOnlySpan<byte> line)
+    /// <summary>What the place of the entry in the ledger is judged by; the schema has checked the forms.</summary>
+    private void TakeMembers(ref LineRecord record, ReadOnlySpan<byte> line)
     {
-        (record.SrcSeq, record.SrcLength, record.WorkspaceLength, record.Workspace) = (-1, 0, 0, 0);
-        var nodes = parser.Nodes;
-        for (int i = 1; i < nodes.Length; i = nodes[i].Next)
+        record.Batch = members.Of(EntryMember.Batch).Integer;
+        record.Boot = BinaryPrimitives.ReadUInt64BigEndian(line[members.Of(EntryMember.Boot).Start..]);
+        record.Epoch = members.Of(EntryMember.Epoch).Integer;
+        Hex.Decode(line.Slice(members.Of(EntryMember.Integrity).Start + LedgerFormat.HashPrefix.Length, 64), claims.AsSpan(Count * 32, 32));
+        record.Log = Digits32.Parse(line.Slice(members.Of(EntryMember.Log).Start + members.Of(EntryMember.Log).Length - 32, 32));
+        record.Mono = members.Of(EntryMember.Mono).Integer;
+        record.Recorded = record.Start + members.Of(EntryMember.Recorded).Start;
+        record.Seq = members.Of(EntryMember.Seq).Integer;
+        if (members.Of(EntryMember.Scope) is { Length: > 0 } scope)
         {
-            ref readonly var node = ref nodes[i];
-            var key = line.Slice(node.KeyStart, node.KeyLength);
-            switch (key[0])
-            {
-                case (byte)'b' when key.SequenceEqual("batch"u8):
-                    record.Batch = node.Integer;
-                    break;
-                case (byte)'b' when key.SequenceEqual("boot"u8):
-                    record.Boot = BinaryPrimitives.ReadUInt64BigEndian(line.Slice(node.Start, 8));
-                    break;
-                case (byte)'e' when key.SequenceEqual("epoch"u8):
-                    record.Epoch = node.Integer;
-                    break;
-                case (byte)'i' when key.SequenceEqual("integrity"u8):
-                    Hex.Decode(line.Slice(nodes[i + 1].Start + LedgerFormat.HashPrefix.Length, 64), claims.AsSpan(Count * 32, 32)); // prev_hash, its only member
-                    break;
-                case (byte)'l' when key.SequenceEqual("log"u8):
-                    record.Log = Digits32.Parse(line.Slice(node.Start + node.Length - 32, 32));
-                    break;
-                case (byte)'m' when key.SequenceEqual("mono"u8):
-                    record.Mono = node.Integer;
-                    break;
-                case (byte)'r' when key.SequenceEqual("recorded"u8):
-                    record.Recorded = record.Start + node.Start;
-                    break;
-                case (byte)'s' when key.SequenceEqual("scope"u8):
-                    record.Scope = Digits32.Parse(line.Slice(node.Start, 32));
-                    record.HasScope = true;
-                    break;
-                case (byte)'s' when key.SequenceEqual("scope_seq"u8):
-                    record.ScopeSeq = node.Integer;
-                    break;
-                case (byte)'s' when key.SequenceEqual("seq"u8):
-                    record.Seq = node.Integer;
-                    break;
-                case (byte)'s' when key.SequenceEqual("src"u8):
-                    (record.Src, record.SrcLength) = (record.Start + node.Start, (byte)node.Length);
-                    break;
-                case (byte)'s' when key.SequenceEqual("src_seq"u8):
-                    record.SrcSeq = node.Integer;
-                    break;
-                case (byte)'w' when key.SequenceEqual("workspace"u8):
-                    (record.Workspace, record.WorkspaceLength) = (record.Start + node.Start, (byte)node.Length);
-                    break;
-                case (byte)'t' when key.SequenceEqual("type"u8):
-                    record.OfLedger = line.Slice(node.Start, node.Length).StartsWith("ledger."u8);
-                    break;
-            }
+            (record.HasScope, record.Scope) = (true, Digits32.Parse(line.Slice(scope.Start, 32)));
+            record.ScopeSeq = members.Of(EntryMember.ScopeSeq).Integer;
         }
 
-        if (record.SrcLength == 0)
+        var (src, workspace, number) = (members.Of(EntryMember.Src), members.Of(EntryMember.Workspace), members.Of(EntryMember.SrcSeq));
+        (record.Src, record.SrcLength) = (record.Start + src.Start, (byte)src.Length);
+        (record.Workspace, record.WorkspaceLength) = (record.Start + workspace.Start, (byte)workspace.Length);
+        record.SrcSeq = number.Length > 0 && src.Length > 0 ? number.Integer : -1; // without src it belongs to no stream
+        if (record.SrcSeq >= 0)
         {
-            record.SrcSeq = -1; // no stream that could be counted
+            bool asBefore = Count > 0 && records[Count - 1].SrcSeq >= 0 && Src(Count).SequenceEqual(Src(Count - 1)) && Workspace(Count).SequenceEqual(Workspace(Count - 1));
+            record.SrcHash = asBefore ? records[Count - 1].SrcHash : StreamHash(Count);
         }
-        else if (record.SrcSeq >= 0)
-        {
-            var hash = new HashCode();
-            hash.AddBytes(buffer.AsSpan(record.Workspace, record.WorkspaceLength));
-            hash.AddBytes(buffer.AsSpan(record.Src, record.SrcLength));
-            record.SrcHash = hash.ToHashCode();
-        }
+    }
+
+    private int StreamHash(int i)
+    {
+        var hash = new HashCode();
+        hash.AddBytes(Workspace(i));
+        hash.AddBytes(Src(i));
+        return hash.ToHashCode();
     }
 }

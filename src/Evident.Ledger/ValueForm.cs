@@ -1,4 +1,7 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Evident.Ledger;
 
@@ -11,6 +14,14 @@ public abstract class ValueForm(string name, string rule)
 
     /// <summary>True when the value at <paramref name="index"/> of the tape has this form.</summary>
     internal abstract bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index);
+
+    /// <summary>How many of the bytes from <paramref name="at"/> on are a value of this form, a string's quotes left out; -1 when none are.</summary>
+    /// <param name="integer">The number, of an integer form.</param>
+    internal virtual int Measure(ReadOnlySpan<byte> line, int at, out long integer)
+    {
+        integer = 0;
+        return -1;
+    }
 
     private static readonly AsciiSet NameBytes = new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-");
     private static readonly AsciiSet CodeBytes = new("abcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -49,29 +60,37 @@ public abstract class ValueForm(string name, string rule)
 
     /// <summary>The size bucket that stands for a length: the next power of two, at least 32.</summary>
     public static long Bucket(long bytes) =>
-        bytes <= 32 ? 32 : (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)bytes);
+        bytes <= 32 ? 32 : (long)BitOperations.RoundUpToPowerOf2((ulong)bytes);
 
     private static TextForm Prefixed(string name, string prefix, int digits) => new(
         name, $"`{prefix}` + {digits} lower-case hex digits".Replace("`` + ", "", StringComparison.Ordinal),
         prefix, prefix.Length + digits, prefix.Length + digits, HexBytes);
 }
 
+/// <summary>A value without parts: what stands between its quotes, or the literal itself, is all there is to check.</summary>
+internal abstract class PlainForm(string name, string rule, Lj1Kind kind) : ValueForm(name, rule)
+{
+    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
+        nodes[index].Kind == kind && Measure(line, nodes[index].Start, out _) == nodes[index].Length;
+}
+
 /// <summary>A prefix and characters of one set, within a length; no form allows a character that LJ-1 would escape.</summary>
 internal sealed class TextForm(string name, string rule, string prefix, int min, int max, AsciiSet set, char firstUpTo = '\x7f')
-    : ValueForm(name, rule)
+    : PlainForm(name, rule, Lj1Kind.String)
 {
     private readonly byte[] head = System.Text.Encoding.ASCII.GetBytes(prefix);
 
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    internal override int Measure(ReadOnlySpan<byte> line, int at, out long integer)
     {
-        ref readonly var node = ref nodes[index];
-        if (node.Kind != Lj1Kind.String || node.Length < min || node.Length > max)
+        integer = 0;
+        int start = at + head.Length;
+        if (head.Length > 0 && (start > line.Length || !line.Slice(at, head.Length).SequenceEqual(head)))
         {
-            return false;
+            return -1;
         }
 
-        return line.Slice(node.Start, node.Length).StartsWith(head) && line[node.Start + head.Length] <= firstUpTo
-            && set.HoldsAll(line, node.Start + head.Length, node.Length - head.Length);
+        int length = head.Length + set.Run(line, start);
+        return length < min || length > max || line[start] > firstUpTo ? -1 : length;
     }
 }
 
@@ -95,51 +114,60 @@ internal sealed class AsciiSet
         lows = Vector128.Create<byte>(table);
     }
 
-    /// <summary>True when every one of the bytes [start, start + length) is in the set.</summary>
-    public bool HoldsAll(ReadOnlySpan<byte> line, int start, int length)
+    /// <summary>How many bytes from <paramref name="start"/> on are in the set.</summary>
+    public int Run(ReadOnlySpan<byte> line, int start)
     {
-        for (; length > 0 && start + Vector128<byte>.Count <= line.Length; start += Vector128<byte>.Count, length -= Vector128<byte>.Count)
+        int at = start;
+        for (; at + Vector128<byte>.Count <= line.Length; at += Vector128<byte>.Count)
         {
-            var bytes = Vector128.Create(line.Slice(start, Vector128<byte>.Count));
-            var held = Vector128.Shuffle(lows, bytes & Vector128.Create((byte)15)) & Vector128.Shuffle(HighBits, Vector128.ShiftRightLogical(bytes, 4));
+            var bytes = Vector128.Create(line.Slice(at, Vector128<byte>.Count));
+            var held = LookUp(lows, bytes & Vector128.Create((byte)15)) & LookUp(HighBits, Vector128.ShiftRightLogical(bytes, 4));
             uint others = Vector128.Equals(held, Vector128<byte>.Zero).ExtractMostSignificantBits();
-            if ((length < Vector128<byte>.Count ? others & ((1u << length) - 1) : others) != 0)
+            if (others != 0)
             {
-                return false;
+                return at - start + BitOperations.TrailingZeroCount(others);
             }
         }
 
-        for (; length > 0; start++, length--)
+        while (at < line.Length && members[line[at]])
         {
-            if (!members[line[start]])
-            {
-                return false;
-            }
+            at++;
         }
 
-        return true;
+        return at - start;
     }
+
+    /// <summary>Entries of the table at indices below 16. On .NET 9 <see cref="Vector128.Shuffle(Vector128{byte}, Vector128{byte})"/> is a loop where the indices are not constants.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<byte> LookUp(Vector128<byte> table, Vector128<byte> indices) =>
+        Ssse3.IsSupported ? Ssse3.Shuffle(table, indices) : Vector128.Shuffle(table, indices);
 }
 
 /// <summary><c>YYYY-MM-DD</c>, or that and <c>Thh:mm:ss.mmmZ</c>, of an existing UTC day.</summary>
-internal sealed class TimeForm(string name, string rule, bool wholeDay) : ValueForm(name, rule)
+internal sealed class TimeForm(string name, string rule, bool wholeDay) : PlainForm(name, rule, Lj1Kind.String)
 {
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    internal override int Measure(ReadOnlySpan<byte> line, int at, out long integer)
     {
-        ref readonly var node = ref nodes[index];
-        if (node.Kind != Lj1Kind.String || node.Length != (wholeDay ? 10 : 24))
+        integer = 0;
+        var form = wholeDay ? "0000-00-00"u8 : "0000-00-00T00:00:00.000Z"u8;
+        if (at + form.Length > line.Length)
         {
-            return false;
+            return -1;
         }
 
-        var s = line.Slice(node.Start, node.Length);
-        return HasForm(s, wholeDay ? "0000-00-00"u8 : "0000-00-00T00:00:00.000Z"u8) && IsDay(s)
-            && (wholeDay || (Two(s, 11) < 24 && Two(s, 14) < 60 && Two(s, 17) < 60));
+        var s = line.Slice(at, form.Length);
+        return HasForm(s, form) && IsDay(s) && (wholeDay || (Two(s, 11) < 24 && Two(s, 14) < 60 && Two(s, 17) < 60)) ? form.Length : -1;
     }
 
     /// <summary>A digit where the form has 0, else the form's own character.</summary>
     private static bool HasForm(ReadOnlySpan<byte> s, ReadOnlySpan<byte> form)
     {
+        if (s.Length >= Vector128<byte>.Count && s.Length == form.Length)
+        {
+            int rest = s.Length - Vector128<byte>.Count;
+            return HasForm(Vector128.Create(s), Vector128.Create(form)) && HasForm(Vector128.Create(s[rest..]), Vector128.Create(form[rest..]));
+        }
+
         bool fits = true;
         for (int i = 0; i < form.Length && i < s.Length; i++)
         {
@@ -147,6 +175,13 @@ internal sealed class TimeForm(string name, string rule, bool wholeDay) : ValueF
         }
 
         return fits;
+    }
+
+    private static bool HasForm(Vector128<byte> s, Vector128<byte> form)
+    {
+        var zeros = Vector128.Create((byte)'0');
+        var digits = Vector128.LessThanOrEqual(s ^ zeros, Vector128.Create((byte)9));
+        return Vector128.ConditionalSelect(Vector128.Equals(form, zeros), digits, Vector128.Equals(s, form)) == Vector128<byte>.AllBitsSet;
     }
 
     private static int Two(ReadOnlySpan<byte> s, int at) => ((s[at] - '0') * 10) + (s[at + 1] - '0');
@@ -162,39 +197,49 @@ internal sealed class FlagForm() : ValueForm("flag", "`true` or `false`")
 {
     internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
         nodes[index].Kind is Lj1Kind.True or Lj1Kind.False;
+
+    internal override int Measure(ReadOnlySpan<byte> line, int at, out long integer)
+    {
+        integer = 0;
+        return line[at..].StartsWith("true"u8) ? 4 : line[at..].StartsWith("false"u8) ? 5 : -1;
+    }
 }
 
-internal sealed class IntegerForm(string name, string rule, long min, long max, bool powerOfTwo = false) : ValueForm(name, rule)
+internal sealed class IntegerForm(string name, string rule, long min, long max, bool powerOfTwo = false) : PlainForm(name, rule, Lj1Kind.Integer)
 {
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    internal override int Measure(ReadOnlySpan<byte> line, int at, out long integer)
     {
-        ref readonly var node = ref nodes[index];
-        return node.Kind == Lj1Kind.Integer && node.Integer >= min && node.Integer <= max && !(powerOfTwo && (node.Integer & (node.Integer - 1)) != 0);
+        integer = 0;
+        int digits = at + (at < line.Length && line[at] == '-' ? 1 : 0), end = digits;
+        while (end < line.Length && end - digits <= 16 && line[end] is >= (byte)'0' and <= (byte)'9')
+        {
+            integer = unchecked((integer * 10) + (line[end++] - '0')); // 17 digits at most
+        }
+
+        bool canonical = end > digits && (line[digits] != '0' || end == at + 1) && integer <= LedgerFormat.MaxInteger;
+        integer = digits > at ? -integer : integer;
+        return canonical && integer >= min && integer <= max && !(powerOfTwo && (integer & (integer - 1)) != 0) ? end - at : -1;
     }
 }
 
 internal sealed class ChoiceForm(string[] words)
-    : ValueForm(string.Join(" ", words.Select(w => $"`{w}`")), "one of the words listed")
+    : PlainForm(string.Join(" ", words.Select(w => $"`{w}`")), "one of the words listed", Lj1Kind.String)
 {
-    private readonly byte[][] choices = [.. words.Select(System.Text.Encoding.ASCII.GetBytes)];
+    private readonly byte[][] choices = [.. words.Select(w => System.Text.Encoding.ASCII.GetBytes(w + "\""))];
 
-    internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
+    internal override int Measure(ReadOnlySpan<byte> line, int at, out long integer)
     {
-        if (nodes[index].Kind != Lj1Kind.String)
-        {
-            return false;
-        }
-
-        var text = line.Slice(nodes[index].Start, nodes[index].Length);
+        integer = 0;
+        var rest = line[at..];
         foreach (byte[] choice in choices)
         {
-            if (text.SequenceEqual(choice))
+            if (rest.StartsWith(choice))
             {
-                return true;
+                return choice.Length - 1;
             }
         }
 
-        return false;
+        return -1;
     }
 }
 

@@ -123,7 +123,9 @@ internal static class VerificationFigures
     {
         var before = Measure.Usage(own: false);
         long start = Stopwatch.GetTimestamp();
-        using var child = Process.Start(Environment.ProcessPath!, [ChildCommand, ledger.Data]);
+        string own = Environment.ProcessPath!, assembly = Environment.GetCommandLineArgs()[0];
+        string[] arguments = Path.GetFileNameWithoutExtension(own) == "dotnet" ? [assembly, ChildCommand, ledger.Data] : [ChildCommand, ledger.Data];
+        using var child = Process.Start(own, arguments);
         child.WaitForExit();
         double wall = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
         var after = Measure.Usage(own: false);
