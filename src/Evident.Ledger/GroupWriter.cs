@@ -11,7 +11,6 @@ namespace Evident.Ledger;
 /// </summary>
 internal sealed class GroupWriter
 {
-    private readonly Lj1Parser parser = new();
     private readonly byte[] prefixed = new byte[LedgerFormat.MaxLineBytes + 1];
     private byte[] buffer = new byte[1 << 16];
     private readonly List<(int Start, int End)> ranges = [];
@@ -100,31 +99,30 @@ internal sealed class GroupWriter
         _ => "seq"u8,
     };
 
-    /// <summary>Merges the draft's members and the assigned ones, both sorted, into <see cref="prefixed"/>; returns the end.</summary>
+    /// <summary>
+    /// Merges the draft's members and the assigned ones, both sorted, into <see cref="prefixed"/>; returns the end. No string of an entry
+    /// holds a brace, a bracket or a comma (no form of the schema has them), so those alone show where its members begin.
+    /// </summary>
     private int Encode(EntryDraft draft, in Place place, long seq, long scopeSeq, ReadOnlySpan<byte> previous)
     {
         var source = draft.Bytes.Span;
-        _ = parser.Parse(source); // EntryDraft checked it; this lays out the tape
-        var nodes = parser.Nodes;
         prefixed[0] = 0;
-        int at = 1;
-        prefixed[at++] = (byte)'{';
-        int assigned = 0;
-        for (int i = 1; i < nodes.Length; i = nodes[i].Next)
+        prefixed[1] = (byte)'{';
+        int at = 2, copied = 1, assigned = 0;
+        for (int member = 1; assigned < 8 && member < source.Length; member = EndOfMember(source, member) + 1)
         {
-            var key = source.Slice(nodes[i].KeyStart, nodes[i].KeyLength);
-            while (assigned < 8 && Assigned(assigned).SequenceCompareTo(key) < 0)
+            var key = source[(member + 1)..];
+            key = key[..key.IndexOf((byte)'"')];
+            for (; assigned < 8 && Assigned(assigned).SequenceCompareTo(key) < 0; assigned++)
             {
-                at = WriteAssigned(assigned++, at, place, seq, scopeSeq, previous);
+                at = Put(at, source[copied..member]); // with the comma before this member
+                copied = member;
+                at = WriteAssigned(assigned, at, place, seq, scopeSeq, previous);
             }
-
-            int start = nodes[i].KeyStart - 1;
-            int end = nodes[i].Start + nodes[i].Length + (nodes[i].Kind == Lj1Kind.String ? 1 : 0);
-            source[start..end].CopyTo(prefixed.AsSpan(at));
-            at += end - start;
-            prefixed[at++] = (byte)',';
         }
 
+        at = Put(at, source[copied..^1]);
+        prefixed[at++] = (byte)',';
         while (assigned < 8)
         {
             at = WriteAssigned(assigned++, at, place, seq, scopeSeq, previous);
@@ -132,6 +130,37 @@ internal sealed class GroupWriter
 
         prefixed[at - 1] = (byte)'}';
         return at;
+    }
+
+    private static readonly SearchValues<byte> Structure = SearchValues.Create("{}[],"u8);
+
+    /// <summary>Index of the comma or brace behind the member of the outer object that begins here.</summary>
+    private static int EndOfMember(ReadOnlySpan<byte> source, int at)
+    {
+        for (int depth = 0; ; at++)
+        {
+            at += source[at..].IndexOfAny(Structure);
+            switch (source[at])
+            {
+                case (byte)'{' or (byte)'[':
+                    depth++;
+                    break;
+                case (byte)',':
+                    if (depth == 0)
+                    {
+                        return at;
+                    }
+
+                    break;
+                default:
+                    if (depth-- == 0)
+                    {
+                        return at;
+                    }
+
+                    break;
+            }
+        }
     }
 
     private int WriteAssigned(int which, int at, in Place place, long seq, long scopeSeq, ReadOnlySpan<byte> previous)

@@ -18,6 +18,8 @@ public sealed class Lj1ObjectBuilder
         public int Start, Length; // of the encoded value
     }
 
+    private static readonly SearchValues<char> KeyCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789_");
+
     private Member[] members = new Member[16]; // ascending by key
     private int count;
     private byte[] values = new byte[256]; // in the order of the calls
@@ -166,7 +168,7 @@ public sealed class Lj1ObjectBuilder
 
     private Lj1ObjectBuilder Add(string key, int start)
     {
-        if (key.Length is 0 or > 64 || key.AsSpan().ContainsAnyExcept("abcdefghijklmnopqrstuvwxyz0123456789_"))
+        if (key.Length is 0 or > 64 || key.AsSpan().ContainsAnyExcept(KeyCharacters))
         {
             throw new LedgerSchemaException($"'{key}' is no LJ-1 key; keys match [a-z0-9_]{{1,64}}.");
         }

@@ -86,6 +86,43 @@ public class KnownShapesTests
         Assert.InRange(read, 200, 3_999); // the last ones found no room
     }
 
+    [Fact]
+    public void No_string_of_an_entry_holds_what_shows_where_members_begin()
+    {
+        var random = new Random(8);
+        int strings = 0;
+        foreach (var form in EntryTypes.All.SelectMany(t => Plain(t.Shape)).Distinct())
+        {
+            string value = Text(form, random);
+            if (value[0] != '"')
+            {
+                continue;
+            }
+
+            strings++;
+            byte[] line = Encoding.UTF8.GetBytes(value);
+            Assert.Equal(line.Length - 2, form.Measure(line, 1, out _));
+            foreach (byte c in "{}[],\"\\"u8)
+            {
+                for (int at = 1; at < line.Length - 1; at++)
+                {
+                    byte[] changed = [.. line];
+                    changed[at] = c;
+                    Assert.NotEqual(line.Length - 2, form.Measure(changed, 1, out _));
+                }
+            }
+        }
+
+        Assert.InRange(strings, 30, 1_000);
+    }
+
+    private static IEnumerable<ValueForm> Plain(ValueForm form) => form switch
+    {
+        EntryShape shape => shape.Fields.SelectMany(f => Plain(f.Form)),
+        ListForm list => Plain(list.Element),
+        _ => [form],
+    };
+
     private static bool Judge(byte[] line, Lj1Parser parser, out EntryType? type)
     {
         bool accepted = parser.Parse(line) == Lj1Error.None && EntrySchema.Check(line, parser) is null;
