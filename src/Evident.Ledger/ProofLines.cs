@@ -52,7 +52,7 @@ internal static class ProofLines
     public static bool TryDecimal(ReadOnlySpan<byte> text, out long number)
     {
         number = -1;
-        return text.Length is > 0 and <= 16 && (text[0] != '0' || text.Length == 1)
+        return text.Length is > 0 and <= 16 && (text[0] != '0' || text.Length == 1) && !text.ContainsAnyExceptInRange((byte)'0', (byte)'9') // .NET's parser passes over NULs at the end
             && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= LedgerFormat.MaxInteger;
     }
 

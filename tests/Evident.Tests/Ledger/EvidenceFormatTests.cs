@@ -208,20 +208,4 @@ public class EvidenceFormatTests
             Assert.False(AnchorNotes.TryParseName(name, out _, out _), name);
         }
     }
-
-    [Fact]
-    public void Mutated_files_are_refused_or_are_what_would_be_written()
-    {
-        byte[] proof = new TlogProof(1, Merkle.InclusionPath(1, 3, Subtree), Parse(Note)).Encode();
-        byte[] request = new AddCheckpoint(1, Merkle.ConsistencyPath(1, 3, Subtree), Parse(Note)).Encode();
-        byte[] first = new AddCheckpoint(0, [], Parse(Note)).Encode(), head = Bytes(HeadText.Encode(new Checkpoint("ledger.example/test", 3, Merkle.Root(Leaves))));
-        byte[] extra = new TlogProof(0, [], Parse(Note), [1, 2, 3, 4]).Encode();
-        Mutate(1, [Bytes(Note)], bytes => SignedNote.TryParse(bytes, out var note, out _) ? note.Encode() : null);
-        Mutate(2, [proof, extra], bytes => TlogProof.TryParse(bytes, out var read, out _) ? read.Encode() : null);
-        Mutate(3, [request, first], bytes => AddCheckpoint.TryParse(bytes, out var read, out _) ? read.Encode() : null);
-        Mutate(4, [Bytes(WitnessVkey), Bytes(LogVkey)], bytes =>
-            CosignerKey.ParseVerifierKey(Encoding.UTF8.GetString(bytes)) is { } witness ? Bytes(witness.ToVerifierKey())
-            : NoteKey.ParseVerifierKey(Encoding.UTF8.GetString(bytes)) is { } log ? Bytes(log.ToVerifierKey()) : null);
-        Mutate(5, [head], bytes => HeadText.TryParse(bytes, out var read, out _) ? Bytes(HeadText.Encode(read)) : null);
-    }
 }
