@@ -106,6 +106,9 @@ public sealed class EvidentProcess : IDisposable
     /// <summary>Starts a server without waiting for anything.</summary>
     public static EvidentProcess Launch(string data) => new(EvidentBinary.Path, ["serve", "--data", data, "--listen", "http://127.0.0.1:0"], null, null);
 
+    /// <summary>Starts a command without waiting for anything.</summary>
+    public static EvidentProcess Launch(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment) => new(EvidentBinary.Path, arguments, null, environment);
+
     /// <summary>Waits for `evident: ready on URL`; fails with what the process said when it ends or says nothing.</summary>
     public async Task ReadyAsync(TimeSpan patience)
     {

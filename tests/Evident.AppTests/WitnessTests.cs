@@ -1,10 +1,12 @@
+using System.Globalization;
 using System.Text.Json;
 using Xunit;
+using Xunit.Abstractions;
 
 namespace Evident.AppTests;
 
 /// <summary>A confirmation's way through the published file: out of the appliance, to a witness on another machine, back, and into an auditor's verdict.</summary>
-public sealed class WitnessTests
+public sealed class WitnessTests(ITestOutputHelper test)
 {
     private static readonly string[] Sound = ["--allow-notes"]; // a machine whose clock jumps during the test gives notes, and they are not what is tested here
 
@@ -14,13 +16,7 @@ public sealed class WitnessTests
         using var place = new TestDirectory();
         var witness = new Dictionary<string, string> { ["EVIDENT_WITNESS"] = place.File("w1") };
         string vkey, policy = place.File("policy.txt"), cosigned = place.File("cosigned.note");
-        using (var server = await EvidentProcess.ServeAsync(place.Data))
-        {
-            using var wire = new Wire(server.Url);
-            await wire.AcceptAsync(OtlpRequest.Of(AgentRun.Tool("run-witness", "mail.send", AgentRun.Arguments)));
-            Assert.Equal(0, server.Stop());
-        }
-
+        await Grow(place.Data, "run-witness");
         var identity = Report(EvidentProcess.Run("verify", place.Data, "--json"), 10, 12).GetProperty("identity_key").GetString()!;
         vkey = Done(EvidentProcess.Run(EvidentBinary.Path, ["witness", "init", "--name", "w1.audit.example", "--log", identity], environment: witness)).Out.TrimEnd('\n');
         File.WriteAllText(policy, $"log {identity}\nwitness w1 {vkey}\nquorum w1\n");
@@ -53,6 +49,66 @@ public sealed class WitnessTests
         Report(EvidentProcess.Run(EvidentBinary.Path, ["verify", place.Data, "--known-head", text, "--json", .. Sound]), 0);
         Assert.Contains('\u2588', Done(EvidentProcess.Run("ledger", "head", "--qr", "--data", place.Data)).Out);
         Assert.StartsWith("c2sp.org/tlog-proof@v1\nindex 1\n", Done(EvidentProcess.Run("ledger", "prove", "1", "--data", place.Data)).Out, StringComparison.Ordinal);
+    }
+
+    /// <summary>T19: whatever moment a witness is killed at, of two histories it has confirmed at most one, and goes on with that one.</summary>
+    [Fact]
+    public async Task A_witness_that_is_killed_never_confirms_two_histories()
+    {
+        const int Kills = 60;
+        using var place = new TestDirectory();
+        await Grow(place.Data, "run-common");
+        string identity = Report(EvidentProcess.Run("verify", place.Data, "--json"), 10, 12).GetProperty("identity_key").GetString()!, other = place.File("other");
+        TestDirectory.Copy(place.Data, other);
+        await Grow(place.Data, "run-one");
+        await Grow(other, "run-two");
+        long size = long.Parse(Done(EvidentProcess.Run("ledger", "head", "--data", place.Data)).Out.Split('\n')[1], CultureInfo.InvariantCulture);
+        var requests = new Dictionary<(string Of, long Since), string>();
+        foreach (var (of, since) in (IEnumerable<(string, long)>)[(place.Data, 0), (place.Data, size), (other, 0), (other, size)])
+        {
+            requests[(of, since)] = place.File("request" + requests.Count);
+            File.WriteAllBytes(requests[(of, since)], Done(EvidentProcess.Run("ledger", "head", "--since", $"{since}", "--data", of)).OutBytes);
+        }
+
+        var random = new Random(19);
+        int first = 0, handedOut = 0;
+        for (int i = 0; i < Kills; i++)
+        {
+            var witness = new Dictionary<string, string> { ["EVIDENT_WITNESS"] = place.File("w" + i) };
+            Done(EvidentProcess.Run(EvidentBinary.Path, ["witness", "init", "--name", "w1.audit.example", "--log", identity], environment: witness));
+            string cosigned = place.File("cosigned" + i);
+            using (var killed = EvidentProcess.Launch(["witness", "cosign", requests[(place.Data, 0)], "--out", cosigned], witness))
+            {
+                await Task.Delay(random.Next(5, 80));
+                killed.Kill();
+            }
+
+            bool out1 = File.Exists(cosigned);
+            bool second = Cosigns(other);
+            Assert.True(second != Cosigns(place.Data), $"kill {i}: the witness confirmed {(second ? "both histories" : "neither")}.");
+            Assert.False(out1 && second, $"kill {i}: the witness had handed out its confirmation of the first history and then confirmed the second.");
+            first += second ? 0 : 1;
+            handedOut += out1 ? 1 : 0;
+
+            // Asked as an operator asks: from the size that the witness says it is at.
+            bool Cosigns(string data)
+            {
+                var logs = JsonDocument.Parse(Done(EvidentProcess.Run(EvidentBinary.Path, ["witness", "status", "--json"], environment: witness)).Out).RootElement.GetProperty("logs");
+                long at = logs.GetArrayLength() == 0 ? 0 : logs[0].GetProperty("size").GetInt64();
+                return EvidentProcess.Run(EvidentBinary.Path, ["witness", "cosign", requests[(data, at)]], environment: witness).Code == 0;
+            }
+        }
+
+        Figures.Print(test, $"witness killed {Kills} times: {first} times its decision had been made, {handedOut} times handed out");
+        Assert.InRange(first, 1, Kills - 1); // kills before and behind the decision
+    }
+
+    private static async Task Grow(string data, string run)
+    {
+        using var server = await EvidentProcess.ServeAsync(data);
+        using var wire = new Wire(server.Url);
+        await wire.AcceptAsync(OtlpRequest.Of(AgentRun.Tool(run, "mail.send", AgentRun.Arguments)));
+        Assert.Equal(0, server.Stop());
     }
 
     private static CommandResult Done(CommandResult result)
