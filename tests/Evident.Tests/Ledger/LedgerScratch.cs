@@ -16,6 +16,9 @@ internal sealed class HandClock : IClock
 /// <summary>A data directory of one test, removed afterwards, and the usual entries.</summary>
 internal sealed class LedgerScratch : IDisposable
 {
+    /// <summary>EVIDENT_EXHAUSTIVE asks for every case where a sample is the rule: minutes instead of seconds.</summary>
+    public static bool Exhaustive { get; } = Environment.GetEnvironmentVariable("EVIDENT_EXHAUSTIVE") is { Length: > 0 };
+
     private int keys;
 
     /// <param name="inMemory">On a file system in memory, where there is one: for tests that do not look at durability and open very many ledgers.</param>
