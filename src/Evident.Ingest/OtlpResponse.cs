@@ -9,6 +9,9 @@ public static class OtlpResponse
     /// <summary>Everything was kept: no byte in protobuf, <c>{}</c> in JSON.</summary>
     public static byte[] Success(bool json) => json ? "{}"u8.ToArray() : [];
 
+    /// <summary>The reply to a request that was stored but for <paramref name="rejected"/> spans.</summary>
+    public static byte[] To(long rejected, string? reason, bool json) => rejected > 0 || reason is not null ? PartialSuccess(json, rejected, reason ?? "") : Success(json);
+
     /// <summary>Some spans were refused and must not be sent again; with zero refused, the message is a warning.</summary>
     public static byte[] PartialSuccess(bool json, long rejected, string message)
     {
@@ -29,6 +32,21 @@ public static class OtlpResponse
         return json
             ? [.. "{\"code\":"u8, .. Encoding.ASCII.GetBytes(grpcCode.ToString(CultureInfo.InvariantCulture)), .. ",\"message\":"u8, .. JsonString(message), .. "}"u8]
             : [.. IntegerField(1, (ulong)grpcCode), .. TextField(2, message)];
+    }
+
+    /// <summary><c>google.rpc.RetryInfo</c> with that delay: the content of the gRPC trailer <c>google.rpc.retryinfo-bin</c>.</summary>
+    public static byte[] RetryInfo(int seconds)
+    {
+        byte[] delay = IntegerField(1, (ulong)seconds);
+        return [.. Header(1, delay.Length), .. delay];
+    }
+
+    /// <summary>A refusal in protobuf that says when to try again: the content of the gRPC trailer <c>grpc-status-details-bin</c>.</summary>
+    public static byte[] Status(int grpcCode, string message, int retrySeconds)
+    {
+        byte[] info = RetryInfo(retrySeconds);
+        byte[] any = [.. TextField(1, "type.googleapis.com/google.rpc.RetryInfo"), .. Header(2, info.Length), .. info];
+        return [.. Status(json: false, grpcCode, message), .. Header(3, any.Length), .. any];
     }
 
     private static byte[] JsonString(string text)

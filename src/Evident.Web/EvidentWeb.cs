@@ -27,7 +27,7 @@ public sealed class WebSetup
 }
 
 /// <summary>
-/// The HTTP surface on Kestrel, HTTP/1.1 in cleartext on the given addresses. Built without configuration files, environment
+/// The HTTP surface on Kestrel, in cleartext on the given addresses: HTTP/1.1, and HTTP/2 for gRPC on addresses of its own. Built without configuration files, environment
 /// variables or command line: nothing but <see cref="WebSetup"/> decides where it listens. Has no outgoing client.
 /// </summary>
 public sealed partial class EvidentWeb : IAsyncDisposable
@@ -49,12 +49,12 @@ public sealed partial class EvidentWeb : IAsyncDisposable
     /// <summary>Where it listens, real ports instead of 0. Valid once started.</summary>
     public IReadOnlyList<string> Urls => [.. app.Urls];
 
-    /// <summary>The first address in the form in which it was asked for.</summary>
+    /// <summary>The first HTTP address in the form in which it was asked for.</summary>
     public string Url
     {
         get
         {
-            ListenAddress first = setup.Listen[0];
+            ListenAddress first = setup.Listen.First(a => !a.IsGrpc);
             int port = first.Port != 0 ? first.Port : new Uri(app.Urls.First()).Port;
             return (first with { Port = port }).Url;
         }
@@ -93,7 +93,9 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         long started = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
         app.Use(next => context => GuardAsync(context, next, gate, counters, log));
-        new OtlpEndpoints(store, setup.Ingest, budget, counters, log).Map(app);
+        var intake = new TraceIntake(store, setup.Ingest, budget);
+        new OtlpEndpoints(intake, counters, log).Map(app);
+        new GrpcEndpoints(intake, counters, log).Map(app);
         new QueryEndpoints(store).Map(app);
         new LedgerEndpoints(store).Map(app);
         new LedgerCheckEndpoint(store.LedgerCheck).Map(app);
@@ -109,6 +111,12 @@ public sealed partial class EvidentWeb : IAsyncDisposable
 
     private async Task ServePageAsync(HttpContext context)
     {
+        if (GrpcEndpoints.IsGrpc(context.Request))
+        {
+            await GrpcEndpoints.RefuseUnknownAsync(context);
+            return;
+        }
+
         if (!assets.Has(context.Request.Path))
         {
             await ErrorReply.WriteAsync(
@@ -136,7 +144,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         limits.MaxRequestBodySize = setup.Ingest.MaxBodyBytes; // as sent; the inflated size is bounded where it is inflated
         limits.MaxRequestBufferSize = Math.Max(RequestBufferBytes, http.MaxRequestLineBytes); // what a connection may hold before anybody reads
         limits.MinRequestBodyDataRate = new MinDataRate(http.MinBodyBytesPerSecond, TimeSpan.FromSeconds(http.BodyGraceSeconds));
-        foreach (ListenAddress listen in setup.Listen)
+        foreach (ListenAddress listen in setup.Listen.OrderBy(a => a.IsGrpc)) // the page's address is the first
         {
             foreach (IPAddress address in listen.Addresses)
             {
@@ -145,7 +153,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
                     continue; // localhost on a machine without IPv6
                 }
 
-                kestrel.Listen(new IPEndPoint(address, listen.Port), o => o.Protocols = HttpProtocols.Http1);
+                kestrel.Listen(new IPEndPoint(address, listen.Port), o => o.Protocols = listen.IsGrpc ? HttpProtocols.Http2 : HttpProtocols.Http1);
             }
         }
     }

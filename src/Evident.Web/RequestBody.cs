@@ -48,6 +48,9 @@ internal sealed class RequestBody(BodyBudget budget, int limit) : IDisposable
 
     public ReadOnlySpan<byte> Bytes => buffer.AsSpan(0, length);
 
+    /// <summary>Bytes of a complete body as they were sent.</summary>
+    public long Sent { get; private set; }
+
     /// <summary>Reads to the end. Stops at <c>limit</c> bytes of inflated content, whatever the packed size was.</summary>
     /// <exception cref="Microsoft.AspNetCore.Http.BadHttpRequestException">Kestrel's own limits: size as sent (413), data rate (408).</exception>
     public Task<BodyOutcome> ReadAsync(PipeReader source, BodyCoding coding, CancellationToken cancel) => coding switch
@@ -82,6 +85,7 @@ internal sealed class RequestBody(BodyBudget budget, int limit) : IDisposable
             source.AdvanceTo(read.Buffer.End);
             if (read.IsCompleted)
             {
+                Sent = length;
                 return BodyOutcome.Complete;
             }
         }
@@ -135,6 +139,7 @@ internal sealed class RequestBody(BodyBudget budget, int limit) : IDisposable
     /// </summary>
     private BodyOutcome Ended(TailStream packed, BodyCoding coding)
     {
+        Sent = packed.Length;
         bool whole = packed.Length == 0
             || (coding == BodyCoding.Gzip
                 ? packed.Length >= GzipFrameBytes && BinaryPrimitives.ReadUInt32LittleEndian(packed.Tail[4..]) == (uint)length

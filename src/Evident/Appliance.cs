@@ -168,7 +168,9 @@ internal sealed class Appliance : IAsyncDisposable
             addresses.Add(address);
         }
 
-        return addresses;
+        return addresses.Exists(a => !a.IsGrpc)
+            ? addresses
+            : throw new RefusedException($"Refused to listen with gRPC alone: the page, the API and OTLP/HTTP need an http:// address as well, for example {ListenAddress.Default}.");
     }
 
     /// <summary>The first signal asks for the clean stop, a second one ends the process as the system does by default.</summary>

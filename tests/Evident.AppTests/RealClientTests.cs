@@ -16,12 +16,15 @@ public sealed class RealClientTests(ITestOutputHelper test)
     private const string Said = "Please cancel order 4711 for Mrs. Planted-Kowalski because of the flood";
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task DotNet_exporter(bool gzip)
+    [InlineData(OtlpExportProtocol.HttpProtobuf, false)]
+    [InlineData(OtlpExportProtocol.HttpProtobuf, true)]
+    [InlineData(OtlpExportProtocol.Grpc, false)]
+    [InlineData(OtlpExportProtocol.Grpc, true)]
+    public async Task DotNet_exporter(OtlpExportProtocol protocol, bool gzip)
     {
         using var place = new TestDirectory();
-        using var server = await EvidentProcess.ServeAsync(place.Data);
+        int port = FreePort();
+        using var server = await EvidentProcess.ServeAsync(place.Data, "--listen", $"grpc://127.0.0.1:{port}");
         var runId = Ids.Unique("run_dotnet_");
         string traceId, chatId, toolId;
         using (var source = new ActivitySource($"agent-{runId}", "2.0.1"))
@@ -30,8 +33,8 @@ public sealed class RealClientTests(ITestOutputHelper test)
             .ConfigureResource(r => r.Clear().AddService("dotnet-client", serviceVersion: "3.2.1"))
             .AddOtlpExporter(o =>
             {
-                o.Endpoint = new Uri(server.Url + "/v1/traces");
-                o.Protocol = OtlpExportProtocol.HttpProtobuf;
+                o.Endpoint = new Uri(protocol == OtlpExportProtocol.Grpc ? $"http://127.0.0.1:{port}" : server.Url + "/v1/traces");
+                o.Protocol = protocol;
                 o.Compression = gzip ? OtlpExportCompression.GZip : OtlpExportCompression.None;
             })
             .Build())
@@ -66,12 +69,16 @@ public sealed class RealClientTests(ITestOutputHelper test)
     [InlineData("proto", "gzip", 512)]
     [InlineData("http", "none", 512)]
     [InlineData("http", "gzip", 1)]
+    [InlineData("grpc", "none", 1)]
+    [InlineData("grpc", "gzip", 512)]
     public async Task Npm_exporter(string encoding, string compression, int batch)
     {
         var clients = ClientsDirectory();
         using var place = new TestDirectory();
-        using var server = await EvidentProcess.ServeAsync(place.Data);
-        var node = EvidentProcess.Run("/usr/bin/env", ["node", Path.Combine(clients, "send.mjs"), server.Url, encoding, compression, batch.ToString(System.Globalization.CultureInfo.InvariantCulture), Said], directory: clients);
+        int port = FreePort();
+        using var server = await EvidentProcess.ServeAsync(place.Data, "--listen", $"grpc://127.0.0.1:{port}");
+        var endpoint = encoding == "grpc" ? $"http://127.0.0.1:{port}" : server.Url;
+        var node = EvidentProcess.Run("/usr/bin/env", ["node", Path.Combine(clients, "send.mjs"), endpoint, encoding, compression, batch.ToString(System.Globalization.CultureInfo.InvariantCulture), Said], directory: clients);
         Assert.True(node.Code == 0, node.ToString());
         using var sent = JsonDocument.Parse(node.Out);
         Assert.All(sent.RootElement.GetProperty("results").EnumerateArray(), r => Assert.Equal(0, r.GetProperty("code").GetInt32()));
@@ -128,6 +135,14 @@ public sealed class RealClientTests(ITestOutputHelper test)
         var patterns = PatternSearch.FormsOf(Said).Concat(PatternSearch.FormsOf("Planted-Kowalski")).ToList();
         string[] leaks = [.. PatternSearch.InDirectory(place.Data, patterns), .. PatternSearch.In(StoredBlobs.Inflated(place.Data), patterns)];
         Assert.True(leaks.Length == 0, string.Join('\n', leaks));
+    }
+
+    /// <summary>Free a moment ago: the appliance tells the port of its first HTTP address only.</summary>
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static string ClientsDirectory()

@@ -1,13 +1,16 @@
 // Sends one agent run with a real OTLP exporter and prints what it sent as one line of JSON.
-// Usage: node send.mjs ENDPOINT proto|http none|gzip BATCH-SIZE PAYLOAD-TEXT
+// Usage: node send.mjs ENDPOINT grpc|proto|http none|gzip BATCH-SIZE PAYLOAD-TEXT
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { OTLPTraceExporter as GrpcExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPTraceExporter as HttpExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtoExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 
 const [endpoint, encoding, compression, batch, text] = process.argv.slice(2);
-const exporter = new (encoding === 'proto' ? ProtoExporter : HttpExporter)({ url: `${endpoint}/v1/traces`, compression });
+const exporter = encoding === 'grpc'
+  ? new GrpcExporter({ url: endpoint, compression })
+  : new (encoding === 'proto' ? ProtoExporter : HttpExporter)({ url: `${endpoint}/v1/traces`, compression });
 
 const results = [];
 const watched = {

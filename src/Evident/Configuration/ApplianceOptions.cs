@@ -10,7 +10,7 @@ namespace Evident.Configuration;
 /// </summary>
 internal sealed class ApplianceOptions
 {
-    public List<string> Listen { get; set; } = [ListenAddress.Default];
+    public List<string> Listen { get; set; } = [ListenAddress.Default, ListenAddress.DefaultGrpc];
 
     public HttpLimits Http { get; } = new();
 

@@ -181,14 +181,14 @@ internal sealed class Setting
 
     private static Setting Addresses()
     {
-        const string name = "listen", allowed = "a list of 1 to 16 addresses such as \"http://127.0.0.1:4318\" (an address of this machine or localhost)";
+        const string name = "listen", allowed = "a list of 1 to 16 addresses such as \"http://127.0.0.1:4318\" or \"grpc://127.0.0.1:4317\" (an address of this machine or localhost), one of them http";
         return new Setting(
             name,
             allowed,
-            "Where the appliance listens, HTTP/1.1 in cleartext. Only loopback addresses are accepted as long as TLS and authentication are not configured; --listen replaces the list.",
+            "Where the appliance listens in cleartext: HTTP/1.1 on http, OTLP/gRPC (HTTP/2) on grpc. Only loopback addresses are accepted as long as TLS and authentication are not configured; --listen replaces the list.",
             (value, options) =>
             {
-                if (Texts(value) is not { Count: > 0 and <= 16 } texts || texts.Any(t => ListenAddress.Parse(t, out _) is null))
+                if (Texts(value) is not { Count: > 0 and <= 16 } texts || texts.Any(t => ListenAddress.Parse(t, out _) is null) || texts.TrueForAll(t => ListenAddress.Parse(t, out _)!.IsGrpc))
                 {
                     return Wrong(name, value, allowed);
                 }

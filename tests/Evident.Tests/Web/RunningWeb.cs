@@ -28,6 +28,9 @@ internal sealed class RunningWeb : IAsyncDisposable
 
     public string Url => web.Url;
 
+    /// <summary>Where gRPC is spoken, as an http:// address.</summary>
+    public string GrpcUrl => web.Urls[^1];
+
     public static async Task<RunningWeb> StartAsync(IngestLimits? limits = null, HttpLimits? http = null, Func<string, StoreOptions>? options = null)
     {
         var data = new TemporaryDirectory();
@@ -37,7 +40,7 @@ internal sealed class RunningWeb : IAsyncDisposable
             options?.Invoke(directory) ?? new StoreOptions { DataDirectory = directory, Limits = limits }, SystemClock.Instance, (_, _) => { });
         EvidentWeb web = EvidentWeb.Build(new WebSetup
         {
-            Listen = [ListenAddress.Parse("http://127.0.0.1:0", out _)!],
+            Listen = [ListenAddress.Parse("grpc://127.0.0.1:0", out _)!, ListenAddress.Parse("http://127.0.0.1:0", out _)!],
             Ingest = limits,
             Http = http ?? new HttpLimits(),
             Log = NullLoggerProvider.Instance,
