@@ -96,6 +96,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         var intake = new TraceIntake(store, setup.Ingest, budget);
         new OtlpEndpoints(intake, counters, log).Map(app);
         new GrpcEndpoints(intake, counters, log).Map(app);
+        new EventsEndpoint(intake, counters, log).Map(app);
         new QueryEndpoints(store).Map(app);
         new LedgerEndpoints(store).Map(app);
         new LedgerCheckEndpoint(store.LedgerCheck).Map(app);

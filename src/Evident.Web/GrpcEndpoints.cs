@@ -80,7 +80,7 @@ internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, IL
             return;
         }
 
-        await intake.TakeAsync(context, request.BodyReader, flag == 1 ? coding : BodyCoding.Identity, length, json: false, reply);
+        await intake.TakeAsync(context, request.BodyReader, flag == 1 ? coding : BodyCoding.Identity, length, OtlpTraceDecoder.Decode, TraceIntake.Otlp, reply);
     }
 
     private static (byte Flag, uint Length) Frame(in ReadOnlySequence<byte> bytes)

@@ -54,7 +54,7 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
             return;
         }
 
-        await intake.TakeAsync(context, request.BodyReader, coding, sent: -1, json, reply);
+        await intake.TakeAsync(context, request.BodyReader, coding, sent: -1, json ? OtlpJsonDecoder.Decode : OtlpTraceDecoder.Decode, TraceIntake.Otlp, reply);
     }
 
     /// <summary>By the name in <c>Content-Encoding</c> or <c>grpc-encoding</c>; null for one that is not taken.</summary>

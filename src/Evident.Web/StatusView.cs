@@ -17,4 +17,5 @@ internal sealed record IngestStatusView(long AcceptedSpans, long DuplicateSpans,
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(StatusView))]
+[JsonSerializable(typeof(EventsView))]
 internal sealed partial class WebJson : JsonSerializerContext;

@@ -35,18 +35,22 @@ internal interface IOtlpReply
     Task RefuseAsync(OtlpRefusal refusal);
 }
 
+/// <summary>The bytes of one request to a batch; <see cref="OtlpDecodeException"/> when they are not what they should be.</summary>
+internal delegate void BatchDecoder(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into);
+
 /// <summary>
-/// What HTTP and gRPC do alike with a request of traces: read it within the limits, decode it, store it, and answer when every span which the
+/// What all doors do alike with a request: read it within the limits, decode it, store it, and answer when every span which the
 /// answer does not name as rejected is on stable storage, its ledger entries included. No answer repeats what the sender wrote.
 /// </summary>
 internal sealed class TraceIntake(EvidentStore store, IngestLimits limits, BodyBudget budget)
 {
-    private static readonly IngestSource Source = new("otlp:loopback");
+    /// <summary>Who sends, in ledger entries, until there are tokens: the door alone.</summary>
+    public static readonly IngestSource Otlp = new("otlp:loopback"), Events = new("events:loopback");
 
     public int MaxBodyBytes => limits.MaxBodyBytes;
 
     /// <param name="sent">Bytes that the body must have as sent; negative when nothing says it.</param>
-    public async Task TakeAsync(HttpContext context, PipeReader from, BodyCoding coding, long sent, bool json, IOtlpReply reply)
+    public async Task TakeAsync(HttpContext context, PipeReader from, BodyCoding coding, long sent, BatchDecoder decode, IngestSource source, IOtlpReply reply)
     {
         if (store.Ready != ReadyState.Ready)
         {
@@ -58,7 +62,7 @@ internal sealed class TraceIntake(EvidentStore store, IngestLimits limits, BodyB
         using SpanBatch batch = SpanBatch.Rent();
         OtlpRefusal? refusal = await ReadAsync(context, from, body, coding) ?? (sent >= 0 && body.Sent != sent
             ? OtlpRefusal.Undecodable("The message is not as long as the frame before it says.")
-            : Decode(body, json, batch));
+            : Decode(body, decode, batch));
         if (refusal is not null)
         {
             await reply.RefuseAsync(refusal);
@@ -68,7 +72,7 @@ internal sealed class TraceIntake(EvidentStore store, IngestLimits limits, BodyB
         IngestReceipt receipt;
         try
         {
-            receipt = await store.IngestAsync(batch, Source, context.RequestAborted);
+            receipt = await store.IngestAsync(batch, source, context.RequestAborted);
         }
         catch (QueueFullException)
         {
@@ -108,19 +112,11 @@ internal sealed class TraceIntake(EvidentStore store, IngestLimits limits, BodyB
     public OtlpRefusal TooLarge() => OtlpRefusal.TooLarge(
         $"The body has more than {limits.MaxBodyBytes} bytes when inflated (configuration value ingest.maxBodyBytes). Send smaller batches.") with { LeavesBody = true };
 
-    private OtlpRefusal? Decode(RequestBody body, bool json, SpanBatch batch)
+    private OtlpRefusal? Decode(RequestBody body, BatchDecoder decode, SpanBatch batch)
     {
         try
         {
-            if (json)
-            {
-                OtlpJsonDecoder.Decode(body.Bytes, limits, batch);
-            }
-            else
-            {
-                OtlpTraceDecoder.Decode(body.Bytes, limits, batch);
-            }
-
+            decode(body.Bytes, limits, batch);
             return null;
         }
         catch (OtlpDecodeException e)
