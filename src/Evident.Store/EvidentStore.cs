@@ -217,6 +217,22 @@ public sealed class EvidentStore : IDisposable
             Interlocked.Increment(ref refused);
             throw;
         }
+        catch (VaultException full) when (full.Kind == VaultErrorKind.DiskFull)
+        {
+            Interlocked.Increment(ref refused);
+            throw new QueueFullException($"the disk is full, nothing of the request was stored: {full.Message}");
+        }
+        catch (VaultException unknown) when (unknown.Kind == VaultErrorKind.Poisoned)
+        {
+            throw Stopped(unknown);
+        }
+    }
+
+    /// <summary>A request thread found that nobody knows what the vault has on the disk: the writer's rule holds for it too.</summary>
+    private StoreStoppedException Stopped(VaultException unknown)
+    {
+        Fail(unknown);
+        return new StoreStoppedException("the vault no longer knows what is on the disk; the process stops so that the next start can look.", unknown);
     }
 
     /// <summary>Newest first. What was acknowledged before the call is in the answer, unless the projections lag by more than the query wait.</summary>
@@ -301,8 +317,17 @@ public sealed class EvidentStore : IDisposable
     /// </summary>
     /// <exception cref="PayloadDeniedException">Unknown, expired, shredded or damaged; the refusal is in the ledger.</exception>
     /// <exception cref="ArgumentException">No reason was given.</exception>
-    public Task<VaultPayload> ReadPayloadAsync(string reference, string reason, Actor actor, CancellationToken cancellation) =>
-        payloads.ReadAsync(reference, reason, actor, cancellation);
+    public async Task<VaultPayload> ReadPayloadAsync(string reference, string reason, Actor actor, CancellationToken cancellation)
+    {
+        try
+        {
+            return await payloads.ReadAsync(reference, reason, actor, cancellation).ConfigureAwait(false);
+        }
+        catch (VaultException unknown) when (unknown.Kind == VaultErrorKind.Poisoned)
+        {
+            throw Stopped(unknown);
+        }
+    }
 
     /// <summary>Files the cosignatures under a copy of a published note, each as a file in <c>anchors/</c> and an entry; both are durable on return.</summary>
     /// <exception cref="AnchorRefusedException">The note is not this ledger's, or carries nothing to file.</exception>

@@ -62,6 +62,31 @@ public sealed class CrashTests
         Directory.Delete(crashed, recursive: true);
     }
 
+    /// <summary>A new tenant's first payload makes a key durable on the request's own thread; what fails there ends the process as well.</summary>
+    [Fact]
+    public async Task A_keystore_that_cannot_be_written_stops_the_store()
+    {
+        using var first = new TemporaryStore();
+        first.Send(Request(1));
+        Exception? fatal = null;
+        first.Store.Fatal += e => fatal = e;
+        string keys = Path.Combine(first.Data, "keys"), away = first.Data + "-keys";
+        Directory.Move(keys, away);
+        var other = new Sent(2, 1, "chat").With(("agent.tenant_id", "t_other"), ("agent.run_id", "run-2"), ("input.value", "something to be sealed under a key of its own"));
+        await Assert.ThrowsAsync<StoreStoppedException>(() => first.SendAsync([other]));
+        Assert.Equal(Evident.Vault.VaultErrorKind.Poisoned, Assert.IsType<Evident.Vault.VaultException>(fatal).Kind);
+        Assert.Equal(ReadyState.Failed, first.Store.Ready);
+        await Assert.ThrowsAsync<StoreStoppedException>(() => first.SendAsync(Request(3)));
+
+        Directory.Move(away, keys);
+        first.Store.Close();
+        using var second = new TemporaryStore(copyOf: first.Data);
+        Assert.Equal(2, second.Story("run-1").Spans.Count);
+        Assert.Null(second.Store.GetRun("run-2", default));
+        Check(second, 1);
+        Assert.Equal((1, 0), (second.Send(other).Accepted, second.Send(other).Accepted));
+    }
+
     [Fact]
     public async Task Copies_taken_at_random_moments_under_load_hold_everything_acknowledged()
     {
