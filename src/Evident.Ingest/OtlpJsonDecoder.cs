@@ -16,6 +16,12 @@ public static class OtlpJsonDecoder
     /// <inheritdoc cref="OtlpTraceDecoder.Decode"/>
     public static void Decode(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into)
     {
+        Decode(body, limits, into, logs: false);
+        into.RefuseWhenNothingHasIds();
+    }
+
+    internal static void Decode(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into, bool logs)
+    {
         ArgumentNullException.ThrowIfNull(limits);
         ArgumentNullException.ThrowIfNull(into);
         into.Start(body, limits);
@@ -24,7 +30,7 @@ public static class OtlpJsonDecoder
         var reader = new Utf8JsonReader(body[shift..], new JsonReaderOptions { MaxDepth = checked(16 + 3 * limits.MaxDepth) });
         try
         {
-            var decoder = new JsonCursor(limits, into, shift);
+            var decoder = new JsonCursor(limits, into, shift, logs);
             reader.Read();
             decoder.Request(ref reader);
             if (reader.Read()) OtlpDecodeException.Throw(reader.TokenStartIndex + shift, "the end of the body after its one JSON object");
@@ -34,16 +40,16 @@ public static class OtlpJsonDecoder
             // The reader's own message may quote the body.
             OtlpDecodeException.Throw(reader.BytesConsumed + shift, "well-formed JSON, nested no deeper than the configuration value ingest.maxDepth allows");
         }
-        into.RefuseWhenNothingHasIds();
     }
 }
 
 /// <summary>One pass over the request's tokens; every method starts on the first token of its value and ends on the last one.</summary>
-internal readonly ref struct JsonCursor(IngestLimits limits, SpanBatch into, int shift)
+internal readonly ref partial struct JsonCursor(IngestLimits limits, SpanBatch into, int shift, bool logs)
 {
     private readonly IngestLimits limits = limits;
     private readonly SpanBatch into = into;
     private readonly int shift = shift;
+    private readonly bool logs = logs;
 
     private long At(ref Utf8JsonReader r) => r.TokenStartIndex + shift;
 
@@ -63,46 +69,48 @@ internal readonly ref struct JsonCursor(IngestLimits limits, SpanBatch into, int
 
     internal void Request(ref Utf8JsonReader r)
     {
-        if (r.TokenType != JsonTokenType.StartObject) OtlpDecodeException.Throw(At(ref r), "a JSON object with resourceSpans");
+        if (r.TokenType != JsonTokenType.StartObject) OtlpDecodeException.Throw(At(ref r), logs ? "a JSON object with resourceLogs" : "a JSON object with resourceSpans");
         while (NextMember(ref r))
         {
-            bool spans = Is(ref r, "resourceSpans"u8, "resource_spans"u8);
+            bool records = logs ? Is(ref r, "resourceLogs"u8, "resource_logs"u8) : Is(ref r, "resourceSpans"u8, "resource_spans"u8);
             r.Read();
-            if (!spans) r.Skip();
-            else if (Enter(ref r, JsonTokenType.StartArray, "a list of resourceSpans"))
-                while (r.Read() && r.TokenType != JsonTokenType.EndArray) ResourceSpans(ref r);
+            if (!records) r.Skip();
+            else if (Enter(ref r, JsonTokenType.StartArray, "a list of resources with records"))
+                while (r.Read() && r.TokenType != JsonTokenType.EndArray) Resource(ref r);
         }
     }
 
-    private void ResourceSpans(ref Utf8JsonReader r)
+    private void Resource(ref Utf8JsonReader r)
     {
-        if (!Enter(ref r, JsonTokenType.StartObject, "an object in resourceSpans")) return;
+        if (!Enter(ref r, JsonTokenType.StartObject, "an object with a resource and its records")) return;
         int index = into.ResourceList.Count;
         into.ResourceList.Add();
         while (NextMember(ref r))
         {
-            bool resource = Is(ref r, "resource"u8), spans = Is(ref r, "scopeSpans"u8, "scope_spans"u8);
+            bool resource = Is(ref r, "resource"u8), records = logs ? Is(ref r, "scopeLogs"u8, "scope_logs"u8) : Is(ref r, "scopeSpans"u8, "scope_spans"u8);
             r.Read();
             if (resource) into.ResourceList.Items[index] = Origin(ref r);
-            else if (!spans) r.Skip();
-            else if (Enter(ref r, JsonTokenType.StartArray, "a list of scopeSpans"))
-                while (r.Read() && r.TokenType != JsonTokenType.EndArray) ScopeSpans(ref r, index);
+            else if (!records) r.Skip();
+            else if (Enter(ref r, JsonTokenType.StartArray, "a list of scopes with records"))
+                while (r.Read() && r.TokenType != JsonTokenType.EndArray) Instrumentation(ref r, index);
         }
     }
 
-    private void ScopeSpans(ref Utf8JsonReader r, int resource)
+    private void Instrumentation(ref Utf8JsonReader r, int resource)
     {
-        if (!Enter(ref r, JsonTokenType.StartObject, "an object in scopeSpans")) return;
+        if (!Enter(ref r, JsonTokenType.StartObject, "an object with a scope and its records")) return;
         int index = into.InstrumentationList.Count;
         into.InstrumentationList.Add();
         while (NextMember(ref r))
         {
-            bool scope = Is(ref r, "scope"u8), spans = Is(ref r, "spans"u8);
+            bool scope = Is(ref r, "scope"u8), records = logs ? Is(ref r, "logRecords"u8, "log_records"u8) : Is(ref r, "spans"u8);
             r.Read();
             if (scope) into.InstrumentationList.Items[index] = Origin(ref r);
-            else if (!spans) r.Skip();
-            else if (Enter(ref r, JsonTokenType.StartArray, "a list of spans"))
-                while (r.Read() && r.TokenType != JsonTokenType.EndArray) Span(ref r, resource, index);
+            else if (!records) r.Skip();
+            else if (Enter(ref r, JsonTokenType.StartArray, "a list of records"))
+                while (r.Read() && r.TokenType != JsonTokenType.EndArray)
+                    if (logs) LogRecord(ref r, resource, index);
+                    else Span(ref r, resource, index);
         }
     }
 

@@ -11,6 +11,16 @@ public static class OtlpTraceDecoder
     /// <exception cref="OtlpDecodeException">The body is no such message, is nested too deep, or none of its spans has ids.</exception>
     public static void Decode(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into)
     {
+        Envelope(body, limits, into, Span);
+        into.RefuseWhenNothingHasIds();
+    }
+
+    /// <summary>One record of a signal: a span, or a log record.</summary>
+    internal delegate void RecordDecoder(ReadOnlySpan<byte> data, int origin, int resource, int instrumentation, IngestLimits limits, SpanBatch into);
+
+    /// <summary>Request, resource and scope, whose field numbers traces and logs share.</summary>
+    internal static void Envelope(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into, RecordDecoder record)
+    {
         ArgumentNullException.ThrowIfNull(limits);
         ArgumentNullException.ThrowIfNull(into);
         into.Start(body, limits);
@@ -20,18 +30,17 @@ public static class OtlpTraceDecoder
             if (reader.Tag == 0x0a)
             {
                 var content = reader.ReadBytes(out int at);
-                ResourceSpans(content, at, limits, into);
+                Resource(content, at, limits, into, record);
             }
             else
             {
                 reader.Skip();
             }
         }
-        into.RefuseWhenNothingHasIds();
     }
 
     // Two passes: the resource may stand after the spans that it describes, and its occurrences merge.
-    private static void ResourceSpans(ReadOnlySpan<byte> data, int origin, IngestLimits limits, SpanBatch into)
+    private static void Resource(ReadOnlySpan<byte> data, int origin, IngestLimits limits, SpanBatch into, RecordDecoder record)
     {
         int index = into.ResourceList.Count;
         var resource = new DirtyOrigin { Attributes = new RecordRange(into.AttributeList.Count, 0) };
@@ -46,12 +55,12 @@ public static class OtlpTraceDecoder
         reader = new ProtobufReader(data, origin, limits.MaxDepth);
         while (reader.NextTag())
         {
-            if (reader.Tag == 0x12) ScopeSpans(reader.ReadBytes(out int at), at, index, limits, into);
+            if (reader.Tag == 0x12) Instrumentation(reader.ReadBytes(out int at), at, index, limits, into, record);
             else reader.Skip();
         }
     }
 
-    private static void ScopeSpans(ReadOnlySpan<byte> data, int origin, int resource, IngestLimits limits, SpanBatch into)
+    private static void Instrumentation(ReadOnlySpan<byte> data, int origin, int resource, IngestLimits limits, SpanBatch into, RecordDecoder record)
     {
         int index = into.InstrumentationList.Count;
         var scope = new DirtyOrigin { Attributes = new RecordRange(into.AttributeList.Count, 0) };
@@ -66,7 +75,7 @@ public static class OtlpTraceDecoder
         reader = new ProtobufReader(data, origin, limits.MaxDepth);
         while (reader.NextTag())
         {
-            if (reader.Tag == 0x12) Span(reader.ReadBytes(out int at), at, resource, index, limits, into);
+            if (reader.Tag == 0x12) record(reader.ReadBytes(out int at), at, resource, index, limits, into);
             else reader.Skip();
         }
     }
@@ -253,7 +262,7 @@ public static class OtlpTraceDecoder
     }
 
     // Returns why the span must be refused, or null after adding the attribute.
-    private static string? KeyValue(ReadOnlySpan<byte> data, int origin, IngestLimits limits, SpanBatch into)
+    internal static string? KeyValue(ReadOnlySpan<byte> data, int origin, IngestLimits limits, SpanBatch into)
     {
         ReadOnlySpan<byte> key = default, value = default;
         int keyAt = origin, valueAt = origin, values = 0;
@@ -283,7 +292,7 @@ public static class OtlpTraceDecoder
         return null;
     }
 
-    private static uint Count(ref ProtobufReader reader) => (uint)Math.Min(reader.ReadVarint(), uint.MaxValue);
+    internal static uint Count(ref ProtobufReader reader) => (uint)Math.Min(reader.ReadVarint(), uint.MaxValue);
 
     internal static uint SaturatingAdd(uint a, uint b) => (uint)Math.Min((ulong)a + b, uint.MaxValue);
 }

@@ -11,26 +11,30 @@ using Microsoft.Extensions.Logging;
 namespace Evident.Web;
 
 /// <summary>
-/// OTLP/gRPC for traces: the unary call <c>TraceService/Export</c> over HTTP/2 (gRPC over HTTP/2, PROTOCOL-HTTP2.md), messages plain, gzip or
+/// OTLP/gRPC for traces and logs: the unary calls <c>TraceService/Export</c> and <c>LogsService/Export</c> over HTTP/2 (gRPC over HTTP/2, PROTOCOL-HTTP2.md), messages plain, gzip or
 /// deflate. One frame is one byte (1: compressed), a big-endian u32 length, and the message. Success ends with the trailer <c>grpc-status: 0</c>;
 /// a refusal is headers alone. An overload is UNAVAILABLE with RetryInfo. Other services and methods are UNIMPLEMENTED.
 /// </summary>
 internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, ILogger log)
 {
-    private const string Export = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    private const string Traces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Logs = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
     private const string MediaType = "application/grpc";
     private const int FrameBytes = 5;
 
-    public void Map(IEndpointRouteBuilder routes) => routes.Map(Export, ExportAsync);
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.Map(Traces, context => ExportAsync(context, OtlpTraceDecoder.Decode));
+        routes.Map(Logs, context => ExportAsync(context, OtlpLogDecoder.Decode));
+    }
 
     public static bool IsGrpc(HttpRequest request) =>
         RequestGate.MediaType(request.ContentType) is { } type
         && (type.Equals(MediaType, StringComparison.OrdinalIgnoreCase) || type.Equals(MediaType + "+proto", StringComparison.OrdinalIgnoreCase));
 
     public static Task RefuseUnknownAsync(HttpContext context) =>
-        RefuseAsync(context, OtlpRefusal.Unimplemented, "This appliance has no such gRPC service or method; traces go to opentelemetry.proto.collector.trace.v1.TraceService/Export.");
+        RefuseAsync(context, OtlpRefusal.Unimplemented, "This appliance has no such gRPC service or method; it takes traces and logs: TraceService/Export and LogsService/Export of opentelemetry.proto.collector.");
 
-    private async Task ExportAsync(HttpContext context)
+    private async Task ExportAsync(HttpContext context, BatchDecoder decode)
     {
         HttpRequest request = context.Request;
         if (!IsGrpc(request) || !HttpMethods.IsPost(request.Method) || !HttpProtocol.IsHttp2(request.Protocol))
@@ -80,7 +84,7 @@ internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, IL
             return;
         }
 
-        await intake.TakeAsync(context, request.BodyReader, flag == 1 ? coding : BodyCoding.Identity, length, OtlpTraceDecoder.Decode, TraceIntake.Otlp, reply);
+        await intake.TakeAsync(context, request.BodyReader, flag == 1 ? coding : BodyCoding.Identity, length, decode, TraceIntake.Otlp, reply);
     }
 
     private static (byte Flag, uint Length) Frame(in ReadOnlySequence<byte> bytes)

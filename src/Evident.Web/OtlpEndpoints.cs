@@ -8,22 +8,26 @@ using Microsoft.Extensions.Logging;
 namespace Evident.Web;
 
 /// <summary>
-/// OTLP/HTTP for traces: protobuf and JSON, plain, gzip or deflate. Replies in the request's encoding. Statuses follow the OTLP
+/// OTLP/HTTP for traces and logs: protobuf and JSON, plain, gzip or deflate. Replies in the request's encoding. Statuses follow the OTLP
 /// specification; an overload is <c>503</c> with <c>Retry-After: 1</c>, the one answer that the exporters of all languages repeat
 /// (Python's drops 429, JavaScript's drops 500).
 /// </summary>
 internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters counters, ILogger log)
 {
-    public void Map(IEndpointRouteBuilder routes) => routes.Map("/v1/traces", TracesAsync);
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.Map("/v1/traces", context => ExportAsync(context, logs: false));
+        routes.Map("/v1/logs", context => ExportAsync(context, logs: true));
+    }
 
-    private async Task TracesAsync(HttpContext context)
+    private async Task ExportAsync(HttpContext context, bool logs)
     {
         HttpRequest request = context.Request;
         if (!HttpMethods.IsPost(request.Method))
         {
             counters.Refuse(StatusCodes.Status405MethodNotAllowed);
             context.Response.Headers.Allow = "POST";
-            await ErrorReply.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "method_not_allowed", "Traces are sent with POST.");
+            await ErrorReply.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "method_not_allowed", "Traces and logs are sent with POST.");
             return;
         }
 
@@ -42,11 +46,11 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
                     context,
                     StatusCodes.Status415UnsupportedMediaType,
                     "unsupported_media_type",
-                    "Traces are taken as application/x-protobuf or application/json.");
+                    "Traces and logs are taken as application/x-protobuf or application/json.");
                 return;
         }
 
-        var reply = new Reply(counters, log, context, json);
+        var reply = new Reply(counters, log, context, json, logs);
         if (Coding(request.Headers.ContentEncoding) is not { } coding)
         {
             context.Response.Headers.AcceptEncoding = "gzip, deflate, identity";
@@ -54,7 +58,14 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
             return;
         }
 
-        await intake.TakeAsync(context, request.BodyReader, coding, sent: -1, json ? OtlpJsonDecoder.Decode : OtlpTraceDecoder.Decode, TraceIntake.Otlp, reply);
+        BatchDecoder decode = (json, logs) switch
+        {
+            (true, false) => OtlpJsonDecoder.Decode,
+            (false, false) => OtlpTraceDecoder.Decode,
+            (true, true) => OtlpLogDecoder.DecodeJson,
+            (false, true) => OtlpLogDecoder.Decode,
+        };
+        await intake.TakeAsync(context, request.BodyReader, coding, sent: -1, decode, TraceIntake.Otlp, reply);
     }
 
     /// <summary>By the name in <c>Content-Encoding</c> or <c>grpc-encoding</c>; null for one that is not taken.</summary>
@@ -66,12 +77,12 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
         _ => null,
     };
 
-    private sealed class Reply(WebCounters counters, ILogger log, HttpContext context, bool json) : IOtlpReply
+    private sealed class Reply(WebCounters counters, ILogger log, HttpContext context, bool json, bool logs) : IOtlpReply
     {
         public Task AcceptAsync(IngestReceipt receipt)
         {
             counters.AcceptRequest();
-            return WriteAsync(StatusCodes.Status200OK, OtlpResponse.To(receipt.Rejected, receipt.RejectedReason, json));
+            return WriteAsync(StatusCodes.Status200OK, OtlpResponse.To(receipt.Rejected, receipt.RejectedReason, json, logs));
         }
 
         public Task RefuseAsync(OtlpRefusal refusal)

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
+using Microsoft.Extensions.Logging;
 using OpenTelemetry;
 using OpenTelemetry.Exporter;
+using OpenTelemetry.Logs;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using Xunit;
@@ -62,6 +64,43 @@ public sealed class RealClientTests(ITestOutputHelper test)
             Assert.True(provider.ForceFlush(10_000), "the exporter did not flush");
         }
         await Check(server, place, runId, traceId, chatId, toolId, "dotnet_refund_v3", "ticket-9421");
+    }
+
+    [Theory]
+    [InlineData(OtlpExportProtocol.HttpProtobuf)]
+    [InlineData(OtlpExportProtocol.Grpc)]
+    public async Task DotNet_logger(OtlpExportProtocol protocol)
+    {
+        using var place = new TestDirectory();
+        int port = FreePort();
+        using var server = await EvidentProcess.ServeAsync(place.Data, "--listen", $"grpc://127.0.0.1:{port}");
+        Uri Endpoint(string path) => new(protocol == OtlpExportProtocol.Grpc ? $"http://127.0.0.1:{port}" : server.Url + path);
+        var runId = Ids.Unique("run_logger_");
+        string spanId;
+        using (var source = new ActivitySource($"agent-{runId}"))
+        using (Sdk.CreateTracerProviderBuilder().AddSource(source.Name).AddOtlpExporter(o => (o.Endpoint, o.Protocol) = (Endpoint("/v1/traces"), protocol)).Build())
+        using (var loggers = LoggerFactory.Create(b => b.AddOpenTelemetry(l =>
+        {
+            l.IncludeFormattedMessage = true;
+            l.AddOtlpExporter(o => (o.Endpoint, o.Protocol) = (Endpoint("/v1/logs"), protocol));
+        })))
+        using (var root = source.StartActivity("invoke_agent refund-agent")!)
+        {
+            spanId = root.SpanId.ToHexString();
+            root.SetTag("gen_ai.operation.name", "invoke_agent").SetTag("agent.run_id", runId);
+            loggers.CreateLogger("harness").LogInformation("the customer said: {Text}", Said);
+        }
+
+        using var wire = new Wire(server.Url);
+        var story = await wire.RunAsync(runId, spans: 2);
+        var trace = await wire.JsonAsync("/api/v1/traces/" + story.GetProperty("run").GetProperty("trace_ids")[0].GetString());
+        var log = trace.GetProperty("spans").EnumerateArray().Single(s => s.Text("parent_span_id") == spanId);
+        Assert.Equal(("log", "event"), (log.Text("name"), log.Text("kind")));
+        Assert.NotEmpty(log.GetProperty("payloads").EnumerateArray());
+        Assert.Equal(0, server.Stop());
+        var patterns = PatternSearch.FormsOf(Said).Concat(PatternSearch.FormsOf("Planted-Kowalski")).ToList();
+        string[] leaks = [.. PatternSearch.InDirectory(place.Data, patterns), .. PatternSearch.In(StoredBlobs.Inflated(place.Data), patterns)];
+        Assert.True(leaks.Length == 0, string.Join('\n', leaks));
     }
 
     [Theory]
