@@ -38,7 +38,7 @@ internal sealed class NamedScopes : IScopes
 
 internal static class Cleaning
 {
-    internal static readonly SpanCleaner Cleaner = new(Conventions.Default, new Redactor(), new IngestLimits());
+    internal static readonly SpanCleaner Cleaner = new(Conventions.Default, RuleSet.Default, new IngestLimits());
 
     internal static CleanBatch Clean(OtlpRequest request, RecordingSealer sealer, bool json = false)
     {

@@ -154,6 +154,8 @@ public sealed class RedactorTests
         [
             "@", "a@", "a@b.", "a@b.c", "sk-", "-sk-", "eyJ", ".eyJ", "eyJaaaaaaaaaaaa.", "-eyJaaaaaaaaaaaa.eyJ", "://", "://a:", "0 ", "1-", "4 ", "+1 ", "(", "4111 ", "DE", "DE12 ", "DE12", "bearer ", "authorization: basic ",
             "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "password=", "password=\"", "xoxb-", "%40", "a%40", "\\u0040", "\\", "ghp_", "hf_", "SG.", "9", "0", ".", "AKIA", "api_key:",
+            "=", ":", "a=", "token=", "token:\"", "/aaaaaaaaaaaa", "aaaaaaaaaaaa+", "YWFhYWFhYWFh", "YUBiLmlv ", "%25", "%2540", "\\\\u0040", "{\"a\":", "[\"", "\\\"{", "_", "-", "whsec_", "whsec_a", "8Q~", "hooks.slack.com/", "Basic YTpi ", "Cookie: a=",
+            "-----BEGIN PRIVATE KEY----- -----END", "PuTTY-User-Key-File-", "eyJaaaaaaaaaaaa..", "AC", "SK0123456789abcdef", "M.a", "t1.aaaaaaaaaaaaaaaaaaaaaaaa.", "access_token$production$", "12345678:AA", "756.", "AB12", "ABCDE1234",
         ];
         Redactor.Redact(Repeat("warm up a@b.io ", 1000));
         foreach (string unit in units)
