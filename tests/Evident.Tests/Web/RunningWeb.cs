@@ -28,6 +28,9 @@ internal sealed class RunningWeb : IAsyncDisposable
 
     public string Url => web.Url;
 
+    /// <summary>Every route that the listener maps, as patterns.</summary>
+    public IReadOnlyList<string> Routes => web.Routes;
+
     public static async Task<RunningWeb> StartAsync(IngestLimits? limits = null, HttpLimits? http = null, Func<string, StoreOptions>? options = null)
     {
         var data = new TemporaryDirectory();
