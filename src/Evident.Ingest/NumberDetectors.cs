@@ -89,9 +89,9 @@ internal static class NumberDetectors
         return rules.On[rule] && Phone(text, at, run, floor, out start, out end);
     }
 
-    // Long enough by itself, or a group that another one follows.
-    private static bool MayBeCard(ReadOnlySpan<byte> text, int at, int run) =>
-        run - at >= 13 || (run + 1 < text.Length && text[run] is (byte)' ' or (byte)'-' && Detectors.IsDigit(text[run + 1]));
+    // A first digit that issuers have; long enough by itself, or a group that another one follows.
+    private static bool MayBeCard(ReadOnlySpan<byte> text, int at, int run) => text[at] is >= (byte)'2' and <= (byte)'6' && (
+        run - at >= 13 || (run + 1 < text.Length && text[run] is (byte)' ' or (byte)'-' && Detectors.IsDigit(text[run + 1])));
 
     private static bool Iban(ReadOnlySpan<byte> text, int at, out int end)
     {
@@ -198,7 +198,8 @@ internal static class NumberDetectors
         }
         if (!plus && !open && (run - at > 5 || (run - at == 1 && text[at] != (byte)'1'))) return false;
 
-        // One group alone is none, with + excepted.
+        // A national form begins with a trunk zero, an area of three digits, or 1 before one; and one group alone is none.
+        if (!plus && !open && text[at] != (byte)'0' && !(run - at == 3 && text[at] >= (byte)'2') && !(run - at == 1 && text[at] == (byte)'1')) return false;
         if (!plus && !open && (run == text.Length || text[run] is not ((byte)' ' or (byte)'-' or (byte)'.' or (byte)'/' or (byte)'(' or (byte)')'))) return false;
 
         // The groups of digits and what stands between them; at most 15 digits (E.164).

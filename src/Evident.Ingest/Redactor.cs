@@ -76,13 +76,14 @@ public sealed class Redactor
     {
         if (text.Length < 4) return TextLook.Clean;
         var scan = new DetectorScan(this, text, stackalloc int[DetectorScan.SearchedInts(Index)], depth);
-        var look = TextLook.Clean;
+        int found = 0;
         while (scan.Next())
         {
             if (scan.IsEncoded) return TextLook.Hidden;
-            look = TextLook.Plain;
+            found++;
         }
-        if (!EncodedText.MayHide(text) || !TryReveal(text, depth, out byte[] plain, out _)) return look;
+        var look = found > 0 ? TextLook.Plain : TextLook.Clean;
+        if (!EncodedText.MayHide(text) || !TryReveal(text, depth, found, out byte[] plain, out _)) return look;
         ArrayPool<byte>.Shared.Return(plain);
         return TextLook.Hidden;
     }
@@ -96,9 +97,9 @@ public sealed class Redactor
 
     internal void RedactText(ReadOnlySpan<byte> text, ByteSink sink, RedactionTally tally, int depth = 0)
     {
-        if (EncodedText.MayHide(text) && TryReveal(text, depth, out byte[] plain, out int length))
+        if (EncodedText.MayHide(text) && TryReveal(text, depth, Count(text, depth), out byte[] plain, out int length))
         {
-            RedactPlain(plain.AsSpan(0, length), sink, tally, depth);
+            RedactPlain(plain.AsSpan(0, length), sink, tally, depth + 1);
             ArrayPool<byte>.Shared.Return(plain);
             return;
         }
@@ -127,10 +128,9 @@ public sealed class Redactor
         sink.Write(text[done..]);
     }
 
-    // The reading of a text, without its escapes and percent-encoding, in which more is found than in the text as it stands; rented.
-    private bool TryReveal(ReadOnlySpan<byte> text, int depth, out byte[] plain, out int length)
+    // The reading of a text, without its escapes and percent-encoding, in which more is found than in the text as it stands; rented. It counts as one encoding more.
+    private bool TryReveal(ReadOnlySpan<byte> text, int depth, int before, out byte[] plain, out int length)
     {
-        int before = Count(text, depth);
         plain = [];
         length = 0;
         for (int layer = 0; layer < EncodedText.MaxLayers; layer++)
@@ -139,7 +139,7 @@ public sealed class Redactor
             if (layer > 0) ArrayPool<byte>.Shared.Return(plain);
             (plain, length) = (next, nextLength);
             if (!changed) break;
-            if (Count(plain.AsSpan(0, length), depth) > before) return true;
+            if (Count(plain.AsSpan(0, length), depth + 1) > before) return true;
         }
         ArrayPool<byte>.Shared.Return(plain);
         return false;

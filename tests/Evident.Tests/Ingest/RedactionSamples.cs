@@ -123,6 +123,36 @@ internal static class RedactionSamples
         Basic plan2026ab
         basic authentication is off
         if password == null
+        password_hash=$2b$12$
+        the token of the day is kindness
+        PIN board
+        api key rotation policy v3
+        the secret of success: practice
+        session_id=0af7651916cd43dd8448eb211c80319c
+        trace_id: 0af7651916cd43dd8448eb211c80319c
+        etag="5d41402abc4b2a76b9719d911017c592"
+        Location: /v1/orders/2026-0042
+        x-ratelimit-remaining: 4999
+        sort=-created_at&page=2&limit=50
+        ?code=42&state=ok
+        &key=products
+        https://example.com/?q=hello%20world&sig=1
+        https://example.com:8443/a@b
+        https://example.com/@user/post
+        npm ERR! code E404
+        AC adapter 65W
+        SK Telecom
+        re_compile(r"^a+$")
+        eyJhbGciOiJIUzI1NiJ9
+        MTIzNDU2Nzg5MA
+        0123456789abcdef0123456789abcdef01234567
+        Tel Aviv 2026
+        call me at 5 or 6
+        +1 point for team 7
+        1-2 days, 3-4 weeks
+        2026-05-06/2026-05-09
+        rev 1.2.840.113549.1.1.11
+        7 8 9 10 11 12 13 14
         while token != last:
         the password must be at least twelve characters
         password: must be changed

@@ -167,11 +167,69 @@ public sealed class RedactorTests
             Assert.True(large < 20_000, $"'{unit}': 2 MB took {large:F1} ms");
         }
 
+        // Every level of base64 with something that may be an escape beside it.
+        foreach (string ending in (string[])[" %41", " \\u0041", " %2541 \\"])
+        {
+            double small = Enumerable.Range(0, 3).Min(_ => Time(Levels(100_000, ending))), large = Time(Levels(800_000, ending));
+            Assert.True(large < 8 * small * 4 + 500, $"levels of base64 with '{ending}': 100 kB took {small:F1} ms, 800 kB {large:F1} ms");
+        }
+
+        static byte[] Levels(int length, string ending)
+        {
+            string text = Repeat("plain words ", length / 12);
+            for (int level = 0; level < 4; level++) text = Convert.ToBase64String(Encoding.UTF8.GetBytes(text + ending)) + ending;
+            return text.Utf8();
+        }
+
         static double Time(byte[] text)
         {
             var watch = Stopwatch.StartNew();
             Redactor.Redact(Encoding.UTF8.GetString(text));
             return watch.Elapsed.TotalMilliseconds;
+        }
+    }
+
+    [Fact]
+    public void Json_in_strings_is_looked_into_however_deep_it_is()
+    {
+        string inner = "{\"mail\":\"a@b.io\",\"password\":\"hunter22\",\"n\":1}";
+        string text = inner;
+        for (int depth = 0; depth < 16; depth++)
+        {
+            string redacted = Redactor.Redact(text);
+            Assert.DoesNotContain("a@b.io", redacted, StringComparison.Ordinal);
+            if (depth <= 4) Assert.DoesNotContain("hunter22", redacted, StringComparison.Ordinal);
+            using (JsonDocument.Parse(redacted)) { } // still JSON
+            text = JsonSerializer.Serialize(new Dictionary<string, string> { ["in"] = text }); // the escapes double the text
+        }
+    }
+
+    [Fact]
+    public void Encodings_inside_one_another_are_looked_into()
+    {
+        string text = "mail a@b.io";
+        for (int depth = 0; depth < 4; depth++)
+        {
+            text = Convert.ToBase64String(Encoding.UTF8.GetBytes("see " + text));
+            Assert.False(Redactor.IsClean(text.Utf8()), $"base64, {depth + 1} times");
+            Assert.Contains("[email]", Redactor.Redact("x " + text + " y"), StringComparison.Ordinal);
+        }
+        Assert.Contains("[email]", Redactor.Redact("q=" + Uri.EscapeDataString(Convert.ToBase64String("mail a@b.io ok"u8))), StringComparison.Ordinal);
+        Assert.Contains("[secret]", Redactor.Redact("{\"pass\\u0077ord\":\"x\"}"), StringComparison.Ordinal);
+        Assert.Contains("[email]", Redactor.Redact(new string('x', 70_000) + " " + Convert.ToBase64String(Encoding.UTF8.GetBytes(new string('y', 90_000) + " a@b.io"))), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Findings_side_by_side_are_each_found()
+    {
+        string token = "ghp_" + Alnum36;
+        Assert.Equal("[card]_[api_key]", Redactor.Redact("4111111111111111_" + token));
+        Assert.Equal("[api_key] [api_key],[api_key];[email]", Redactor.Redact($"{token} {token},{token};a@b.io"));
+        // At every place against the blocks of the scan.
+        for (int at = 0; at < 140; at++)
+        {
+            string before = new('.', at);
+            Assert.Equal($"{before}[api_key] a [email] b [phone]", Redactor.Redact($"{before}{token} a x@y.io b +49 30 901820"));
         }
     }
 
