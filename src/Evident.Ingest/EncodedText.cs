@@ -57,16 +57,26 @@ internal static class EncodedText
     private static bool Begins(ReadOnlySpan<byte> encoded)
     {
         if (encoded.Length is < Shortest or > Longest) return false;
+        int follow = 0; // continuation bytes that the character at hand still needs
         for (int i = 0; i + 4 <= Math.Min(Glance, encoded.Length); i += 4)
         {
             int group = (Sextet(encoded[i]) << 18) | (Sextet(encoded[i + 1]) << 12) | (Sextet(encoded[i + 2]) << 6) | Sextet(encoded[i + 3]);
-            if (!IsText(group >> 16, first: i == 0) || !IsText((group >> 8) & 255, first: false) || !IsText(group & 255, first: false)) return false;
+            if (!IsText(group >> 16, ref follow) || !IsText((group >> 8) & 255, ref follow) || !IsText(group & 255, ref follow)) return false;
         }
         return true;
     }
 
-    // Tab, line feed, carriage return, printable ASCII, or a byte of longer UTF-8; a text does not begin with a continuation byte.
-    private static bool IsText(int b, bool first) => b < 0x80 ? b is (>= 32 and not 127) or 9 or 10 or 13 : b is not (0xC0 or 0xC1 or > 0xF4) && !(first && b < 0xC0);
+    // Tab, line feed, carriage return, printable ASCII, or the next byte of a longer UTF-8 character.
+    private static bool IsText(int b, ref int follow)
+    {
+        if (follow > 0)
+        {
+            follow--;
+            return b is >= 0x80 and < 0xC0;
+        }
+        follow = b switch { < 0xC2 => 0, < 0xE0 => 1, < 0xF0 => 2, _ => 3 };
+        return b is (>= 32 and < 127) or 9 or 10 or 13 or (>= 0xC2 and <= 0xF4);
+    }
 
     private static int Sextet(byte c) => c switch
     {

@@ -228,7 +228,7 @@ internal static class NumberDetectors
             if (count > 1 && separators[count - 2] != separator) mixed = true;
             i = gap;
         }
-        if (i < text.Length && (Detectors.IsAlnum(text[i]) || text[i] is (byte)'_' or (byte)'@' or (byte)'=' || (text[i] == (byte)':' && i + 1 < text.Length && Detectors.IsDigit(text[i + 1])))) return false;
+        if (i < text.Length && (Detectors.IsAlnum(text[i]) || text[i] is (byte)'_' or (byte)'@' or (byte)'=' || (!plus && text[i] == (byte)':' && i + 1 < text.Length && Detectors.IsDigit(text[i + 1])))) return false;
         if (!closed) return false;
         if (plus) return text[at] != (byte)'0' && digits is >= 8 and <= 15;
         if (count < 2) return false;

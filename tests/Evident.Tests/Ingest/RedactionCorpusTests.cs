@@ -81,6 +81,41 @@ public sealed class RedactionCorpusTests(ITestOutputHelper output)
         Assert.True(precision >= 0.99, string.Join('\n', wrong));
     }
 
+    [Theory]
+    [InlineData("us_ssn", "219-09-0000")]
+    [InlineData("us_ssn", "000-12-3456")]
+    [InlineData("us_ssn", "666-12-3456")]
+    [InlineData("us_ssn", "912-12-3456")]
+    [InlineData("us_ssn", "219-09 9999")]
+    [InlineData("us_ssn", "219099999")]
+    [InlineData("uk_nino", "GB123456A")]
+    [InlineData("uk_nino", "DA123456A")]
+    [InlineData("uk_nino", "AB123456E")]
+    [InlineData("de_steuer_id", "86095742710")]
+    [InlineData("de_steuer_id", "06095742719")]
+    [InlineData("fr_nir", "255081416802539")]
+    [InlineData("es_dni", "12345678A")]
+    [InlineData("es_dni", "X1234567A")]
+    [InlineData("it_codice_fiscale", "RSSMRA85T10A562T")]
+    [InlineData("nl_bsn", "111222334")]
+    [InlineData("pl_pesel", "44051401358")]
+    [InlineData("pl_pesel", "44131401359")]
+    [InlineData("se_personnummer", "811228-9875")]
+    [InlineData("se_personnummer", "811328-9874")]
+    [InlineData("ch_ahv", "756.9217.0769.84")]
+    [InlineData("in_aadhaar", "2341 2341 2347")]
+    [InlineData("in_pan", "ABCXK1234F")]
+    [InlineData("br_cpf", "111.444.777-36")]
+    [InlineData("br_cpf", "11111111111")]
+    [InlineData("nl_bsn", "1112223330")]
+    [InlineData("nl_bsn", "x111222333")]
+    public void A_national_number_that_its_country_would_not_accept_is_none(string rule, string text)
+    {
+        var set = RuleSet.TryBuild(new RedactionOptions { On = [rule], Off = ["phone", "card", "iban"] }, out _)!;
+        Assert.Equal(text, Encoding.UTF8.GetString(set.Redactor.Redact(text.Utf8(), new RedactionTally(set))));
+        Assert.True(set.Redactor.IsClean($"no. {text}, please".Utf8()));
+    }
+
     /// <summary>The rule that is named for a shape is the rule that fires, for each one alone.</summary>
     [Fact]
     public void Each_shape_is_found_by_its_own_rule()
