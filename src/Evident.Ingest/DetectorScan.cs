@@ -136,7 +136,7 @@ internal ref struct DetectorScan
     {
         int end = start + KeyRuns.Length(text[start..]);
         hitEncoded = false;
-        if (rules.FindAtRun(text, start, End, out hitStart, out hitEnd, out hitRule)) return;
+        if (rules.FindAtRun(text, start, end - start, End, out hitStart, out hitEnd, out hitRule)) return;
         if (Detectors.Scheme(text, start, End, out hitEnd, out var scheme) && rules.On[(int)scheme])
         {
             (hitStart, hitRule) = (start, (int)scheme);

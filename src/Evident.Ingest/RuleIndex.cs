@@ -36,7 +36,7 @@ internal sealed class RuleIndex
     private readonly ushort[][] starts = new ushort[256][]; // by the first byte of a run, for patterns that begin with a class
     private readonly ushort[] numbers = [];
     private readonly int shortestNumber = int.MaxValue; // digits that one of them needs at least
-    private readonly int[] tailLengths;
+    private readonly int[] tailLengths, certainRuns; // of each shape: what lies before its run, and how long the run is at least
 
     /// <summary>Patterns with nothing to be found by but their own literal, or not even that.</summary>
     internal readonly SearchedShape[] Searched;
@@ -67,7 +67,13 @@ internal sealed class RuleIndex
                 default: searched.Add(new SearchedShape(shape, [], 0, SearchValues.Create(FirstBytes(shape.Pattern)))); break;
             }
         }
-        tailLengths = [.. shapes.Select(s => TailLength(s.Pattern))];
+        tailLengths = new int[shapes.Count];
+        certainRuns = new int[shapes.Count];
+        for (int i = 0; i < shapes.Count; i++)
+        {
+            tailLengths[i] = TailLength(shapes[i].Pattern);
+            certainRuns[i] = shapes[i].Pattern.CertainRun(tailLengths[i]);
+        }
         Searched = [.. searched];
     }
 
@@ -119,7 +125,8 @@ internal sealed class RuleIndex
     }
 
     /// <summary>A match of a pattern whose literal ends at <paramref name="at"/>, where a run begins, or that begins there itself.</summary>
-    internal bool FindAtRun(ReadOnlySpan<byte> text, int at, int floor, out int start, out int end, out int rule)
+    /// <param name="length">Of the run.</param>
+    internal bool FindAtRun(ReadOnlySpan<byte> text, int at, int length, int floor, out int start, out int end, out int rule)
     {
         end = rule = 0;
         start = at;
@@ -128,13 +135,20 @@ internal sealed class RuleIndex
             foreach (ushort id in before)
             {
                 start = at - tailLengths[id];
-                if (start < floor || (end = shapes[id].Match(text, start)) < 0) continue;
+                if (certainRuns[id] > length || start < floor || (end = shapes[id].Match(text, start)) < 0) continue;
                 rule = shapes[id].Rule;
                 return true;
             }
             start = at;
         }
-        return starts[text[at]] is { } chain && TryAll(chain, text, at, out end, out rule);
+        if (starts[text[at]] is not { } chain) return false;
+        foreach (ushort id in chain)
+        {
+            if (certainRuns[id] > length || (end = shapes[id].Match(text, at)) < 0) continue;
+            rule = shapes[id].Rule;
+            return true;
+        }
+        return false;
     }
 
     /// <summary>A match of a pattern that begins with the run of digits at <paramref name="at"/>.</summary>
