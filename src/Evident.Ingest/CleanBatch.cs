@@ -61,8 +61,8 @@ public sealed class CleanBatch : IDisposable
 
     public string? RejectedReason { get; internal set; }
 
-    /// <summary>What the redactor replaced, over traces and payloads.</summary>
-    public RedactionCounts Counts { get; internal set; }
+    /// <summary>What was found and replaced, over traces and payloads, by <see cref="RedactionRule.Index"/>; empty when nothing was.</summary>
+    public ReadOnlyMemory<long> Counts { get; internal set; }
 
     internal void Add(CleanSpan span, ReadOnlySpan<byte> core, ReadOnlySpan<byte> seal)
     {

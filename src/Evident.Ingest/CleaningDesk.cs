@@ -3,15 +3,15 @@ using System.Security.Cryptography;
 namespace Evident.Ingest;
 
 /// <summary>The working memory of one <see cref="SpanCleaner.Clean"/>: pooled buffers and per-span state, reset for each span.</summary>
-internal sealed partial class CleaningDesk(Conventions conventions, Redactor redactor, IngestLimits limits)
+internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, IngestLimits limits)
 {
     // Facts of the resource or of an event yield to the span's own.
     private const int EventPriority = 1000, ResourcePriority = 2000;
 
     private readonly record struct Candidate(int Attribute, Convention Row, int Priority, bool OfSpan);
 
-    private readonly ContentGate gate = new(redactor);
-    private readonly PayloadParts parts = new(redactor);
+    private readonly ContentGate gate = new(rules);
+    private readonly PayloadParts parts = new();
     private readonly ByteSink core = new(), seal = new(), nested = new();
     private readonly List<Candidate> candidates = [];
     private readonly int[] winners = new int[Fields.Limit];
@@ -19,7 +19,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
     private readonly List<Field> present = [];
     private readonly int[] keySlots = new int[Math.Max(64, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)limits.MaxAttributesPerSpan * 2))];
 
-    private readonly SealedResource resource = new(redactor);
+    private readonly SealedResource resource = new();
     private SpanBatch batch = null!;
     private IScopes scopes = null!;
     private IPayloadSealer sealer = null!;
@@ -27,12 +27,12 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
     private Scope? lastScope;
     private bool sawHttp, sawDb;
 
-    internal RedactionCounts Counts => gate.Counts;
+    internal RedactionTally Tally => gate.Tally;
 
     internal void Start(SpanBatch dirty, IScopes of, IPayloadSealer to)
     {
         (batch, scopes, sealer) = (dirty, of, to);
-        gate.Counts = default;
+        gate.Tally.Clear();
         lastScope = null;
         resource.Forget();
     }
@@ -67,7 +67,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         Links(span);
         StatusMessage(span);
         resource.Write(batch, span.Resource, gate, conventions, keepLong, sealer, core, seal);
-        parts.SealAll(batch, gate.Scope, keepLong, sealer, core, seal, ref gate.Counts);
+        parts.SealAll(batch, gate, keepLong, sealer, core, seal);
 
         Span<byte> digest = stackalloc byte[32];
         SHA256.HashData(core.Written, digest);
@@ -88,6 +88,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         if (lastScope is null || !tenant.SequenceEqual(lastTenant))
         {
             lastScope = scopes.Resolve(tenant);
+            gate.Rules = rules.For(tenant);
             lastTenant = tenant.ToArray();
         }
         return lastScope;
@@ -187,14 +188,14 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
     // An attribute without a row: by the rules for unknown ones, or sealed with its key.
     private void Keep(int encodedField, ByteSink to, ReadOnlySpan<byte> key, in DirtyAttribute attribute, int role, int group = -1, ReadOnlySpan<byte> keyHead = default)
     {
-        if (gate.KeepsKey(key) && gate.Unknown(batch, attribute, out var value)) SpanEncoding.KeyedValue(to, encodedField, key, value, gate.Text(value));
+        if (gate.Allows(key) && gate.KeepsKey(key, batch.Bytes(attribute.Text)) && gate.Unknown(batch, attribute, out var value)) SpanEncoding.KeyedValue(to, encodedField, key, value, gate.Text(value));
         else parts.Add(role, key, attribute, group: group, keyHead: keyHead);
     }
 
     // An attribute that the table knows, kept under its own key.
     private void KeepKnown(int encodedField, ByteSink to, ReadOnlySpan<byte> key, in DirtyAttribute attribute, Convention row, int role, int group = -1, ReadOnlySpan<byte> keyHead = default)
     {
-        if (row.Prefix == 0 ? KnownValue(attribute, row, out var value) : gate.KeepsKey(key) && KnownValue(attribute, row, out value))
+        if (gate.Allows(key) && (row.Prefix == 0 || gate.KeepsKey(key, batch.Bytes(attribute.Text))) && KnownValue(attribute, row, out var value))
             SpanEncoding.KeyedValue(to, encodedField, key, value, gate.Text(value));
         else
             parts.Add(role, key, attribute, group: group, keyHead: keyHead);
@@ -205,7 +206,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         value = default;
         switch (row.Class)
         {
-            case AttributeClass.Number: return (ContentGate.TryNumber(batch, attribute, out value) && !IsCard(value)) || gate.Unknown(batch, attribute, out value);
+            case AttributeClass.Number: return (ContentGate.TryNumber(batch, attribute, out value) && !gate.IsPersonal(value)) || gate.Unknown(batch, attribute, out value);
             case AttributeClass.Flag: return ContentGate.TryFlag(batch, attribute, out value) || gate.Structural(batch, attribute, out value);
             case AttributeClass.Structural: return gate.Structural(batch, attribute, out value);
         }
@@ -223,9 +224,6 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         };
         return true;
     }
-
-    private static bool IsCard(in CleanValue value) =>
-        value.Kind == ValueKind.Integer ? NumberDetectors.IsCard(value.Bits) : NumberDetectors.IsCard(BitConverter.Int64BitsToDouble(value.Bits));
 
     // Approvals, evaluations, guardrails and exceptions are often told by an event; what it says counts where the span says nothing itself.
     private void GatherFromEvents(in DirtySpan span)
@@ -301,7 +299,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         {
             case FieldType.Flag: return ContentGate.TryFlag(batch, attribute, out value);
             case FieldType.Integer:
-                if (!ContentGate.TryNumber(batch, attribute, out value) || IsCard(value)) return false;
+                if (!ContentGate.TryNumber(batch, attribute, out value) || gate.IsPersonal(value)) return false;
                 if (value.Kind == ValueKind.Number)
                 {
                     double number = Math.Round(BitConverter.Int64BitsToDouble(value.Bits));
@@ -310,7 +308,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
                 }
                 return true;
             case FieldType.Number:
-                if (!ContentGate.TryNumber(batch, attribute, out value) || IsCard(value)) return false;
+                if (!ContentGate.TryNumber(batch, attribute, out value) || gate.IsPersonal(value)) return false;
                 if (value.Kind == ValueKind.Integer) value = new CleanValue(ValueKind.Number, BitConverter.DoubleToInt64Bits(value.Bits), 0, 0);
                 return true;
             default: return FitsText(candidate, attribute, out value);
@@ -348,7 +346,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
         }
         if (!name.IsEmpty) parts.Add(PayloadRole.Name, "name"u8, Text(span.Name), whole: true);
         var about = kind == StepKind.Llm ? (Has(Field.ModelRequested) ? Of(Field.ModelRequested) : Of(Field.ModelUsed)) : Of(Field.ToolName);
-        byte[] word = LedgerText.IsClean(about) ? about.ToArray() : [];
+        byte[] word = LedgerText.IsClean(about, gate.Redactor) ? about.ToArray() : [];
         int start = gate.Texts.Length;
         gate.Texts.Write(System.Text.Encoding.ASCII.GetBytes(kind.ToName()));
         if (word.Length > 0)
@@ -443,7 +441,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, Redactor red
     {
         if (span.StatusMessage.IsEmpty) return;
         var message = Text(span.StatusMessage);
-        if (gate.Unknown(batch, message, out var token)) SpanEncoding.KeyedValue(core, SpanEncoding.Attribute, "otel.status_description"u8, token, gate.Text(token));
+        if (gate.Allows("otel.status_description"u8) && gate.Unknown(batch, message, out var token)) SpanEncoding.KeyedValue(core, SpanEncoding.Attribute, "otel.status_description"u8, token, gate.Text(token));
         else parts.Add(PayloadRole.StatusMessage, "status_message"u8, message, whole: true);
     }
 }

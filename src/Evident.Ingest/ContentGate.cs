@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Text;
-using System.Text.Unicode;
 
 namespace Evident.Ingest;
 
@@ -8,13 +7,18 @@ namespace Evident.Ingest;
 /// The content gate of design section 3, default deny: decides for one value, key or name at a time whether it may stay in a trace and in which form. "Not kept" always
 /// means that the caller seals it. Owns the text buffer that <see cref="CleanValue"/> points into; used by one thread at a time.
 /// </summary>
-internal sealed class ContentGate(Redactor redactor) : IDisposable
+internal sealed class ContentGate(RuleSet rules) : IDisposable
 {
     internal const int MaxStructuralBytes = 256, MaxStructuralWords = 8, MaxTokenBytes = 64, MaxKeyBytes = 128, MaxNameBytes = 128;
 
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-{}()*"u8);
 
-    internal RedactionCounts Counts;
+    internal RedactionTally Tally { get; } = new(rules);
+
+    /// <summary>The rules of the tenant of the span at hand.</summary>
+    internal TenantRules Rules { get; set; } = rules.Everyone;
+
+    internal Redactor Redactor => Rules.Redactor;
 
     /// <summary>The scope of the span at hand: its keys make the pseudonyms.</summary>
     internal Scope Scope = null!;
@@ -29,8 +33,16 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
         return new CleanValue(kind, 0, Texts.Length - text.Length, text.Length);
     }
 
-    /// <summary>An attribute key may stay: grammar-clean, at most 128 bytes, no detector fires, and it names no credential.</summary>
-    internal bool KeepsKey(ReadOnlySpan<byte> key) => LedgerText.IsToken(key, MaxKeyBytes) && !SecretNames.Holds(key) && redactor.IsClean(key);
+    /// <summary>An attribute key may stay: grammar-clean, at most 128 bytes, no rule fires, and it names no secret that the value may be.</summary>
+    internal bool KeepsKey(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    {
+        if (!LedgerText.IsToken(key, MaxKeyBytes)) return false;
+        var verdict = Redactor.Index.Names.Judge(key);
+        return verdict != NameVerdict.Secret && !(verdict == NameVerdict.Perhaps && SecretNames.LooksGenerated(value)) && Redactor.IsClean(key);
+    }
+
+    /// <summary>Where only allowed keys stay: this one does.</summary>
+    internal bool Allows(ReadOnlySpan<byte> key) => Rules.Allowed is not { } allowed || allowed.Holds(key);
 
     /// <summary>Numbers, booleans and white-space-free tokens of at most 64 bytes stay, redacted; nothing else does.</summary>
     internal bool Unknown(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
@@ -43,33 +55,50 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
                 return true;
             case ValueKind.Integer:
                 value = new CleanValue(ValueKind.Integer, attribute.Bits, 0, 0);
-                return !NumberDetectors.IsCard(Math.Abs(Math.Max(attribute.Bits, -long.MaxValue)));
+                return !IsPersonal(value);
             case ValueKind.Number:
                 double number = attribute.Number;
                 if (!double.IsFinite(number)) value = Append(JsonText.NonFinite(number));
-                else if (NumberDetectors.IsCard(number)) return false;
                 else value = new CleanValue(ValueKind.Number, attribute.Bits, 0, 0);
-                return true;
+                return !IsPersonal(value);
             case ValueKind.Text:
                 var text = batch.Bytes(attribute.Text);
-                if (!LedgerText.IsToken(text, MaxTokenBytes) || HidesInBase64(text)) return false;
-                value = Redacted(text);
-                return true;
+                return LedgerText.IsToken(text, MaxTokenBytes) && TryRedact(text, ValueKind.Text, out value);
             default:
                 return false;
         }
     }
 
-    private CleanValue Redacted(ReadOnlySpan<byte> text, ValueKind kind = ValueKind.Text)
+    /// <summary>A number that is a card number or a national id.</summary>
+    internal bool IsPersonal(in CleanValue value)
     {
-        if (redactor.IsClean(text)) return Append(text, kind);
-        int start = Texts.Length;
-        redactor.Redact(text, Texts, ref Counts);
-        return new CleanValue(kind, 0, start, Texts.Length - start);
+        Span<byte> text = stackalloc byte[32];
+        int length = value.Kind switch
+        {
+            ValueKind.Integer when value.Bits is > 99_999_999 or < -99_999_999 => JsonText.WriteInteger(value.Bits, text),
+            ValueKind.Number => JsonText.WriteNumber(BitConverter.Int64BitsToDouble(value.Bits), text),
+            _ => 0,
+        };
+        return NumberDetectors.Judge(text[..length], Redactor) is not null;
     }
 
-    // A token that is the base64 of something that a detector knows.
-    private bool HidesInBase64(ReadOnlySpan<byte> token) => EncodedText.IsSuspect(redactor, token);
+    // False when something is found only in what the text encodes: the text is sealed then, and redacted there.
+    private bool TryRedact(ReadOnlySpan<byte> text, ValueKind kind, out CleanValue value)
+    {
+        value = default;
+        switch (Redactor.Look(text))
+        {
+            case TextLook.Clean:
+                value = Append(text, kind);
+                return true;
+            case TextLook.Plain:
+                int start = Texts.Length;
+                Redactor.Redact(text, Texts, Tally);
+                value = new CleanValue(kind, 0, start, Texts.Length - start);
+                return true;
+            default: return false;
+        }
+    }
 
     /// <summary>Known structure: short text of few words, redacted; a list of tokens keeps its JSON form.</summary>
     internal bool Structural(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
@@ -83,9 +112,8 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
     internal bool StructuralText(ReadOnlySpan<byte> text, ValueKind kind, out CleanValue value)
     {
         value = default;
-        if (text.IsEmpty || text.Length > MaxStructuralBytes || text.ContainsAnyInRange((byte)0, (byte)31) || text.Count((byte)' ') >= MaxStructuralWords || EncodedText.IsSuspect(redactor, text)) return false;
-        value = Redacted(text, kind);
-        return value.Length <= MaxStructuralBytes;
+        if (text.IsEmpty || text.Length > MaxStructuralBytes || text.ContainsAnyInRange((byte)0, (byte)31) || text.Count((byte)' ') >= MaxStructuralWords) return false;
+        return TryRedact(text, kind, out value) && value.Length <= MaxStructuralBytes;
     }
 
     /// <summary>A rendered list whose every element is a number, a flag or a string that is one token of at most 64 bytes: no element says more than a plain value may.</summary>
@@ -113,13 +141,13 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
 
     /// <summary>An id stays when it may stand in a ledger entry; else its pseudonym stands.</summary>
     internal CleanValue Identifier(ReadOnlySpan<byte> text, ReadOnlySpan<byte> prefix) =>
-        LedgerText.IsClean(text) && !EncodedText.IsSuspect(redactor, text) ? Append(text) : Pseudonymous(Scope.PseudonymKey, prefix, text);
+        LedgerText.IsClean(text, Redactor) ? Append(text) : Pseudonymous(Scope.PseudonymKey, prefix, text);
 
     internal CleanValue User(ReadOnlySpan<byte> text) => Pseudonymous(Scope.PseudonymKey, "u_"u8, text);
 
     /// <summary>Opaque staff ids stay; anything like an address or a name of several words becomes a pseudonym that outlives shredding.</summary>
     internal CleanValue Staff(ReadOnlySpan<byte> text) =>
-        text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text) && !EncodedText.IsSuspect(redactor, text) ? Append(text) : Pseudonymous(Scope.StaffKey, "s_"u8, text);
+        text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text, Redactor) ? Append(text) : Pseudonymous(Scope.StaffKey, "s_"u8, text);
 
     /// <summary>A sender's own hash can be guessed back for small values, so it is kept only under the scope's key.</summary>
     internal CleanValue Hash(ReadOnlySpan<byte> text)
@@ -147,10 +175,10 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
         foreach (var range in name.Split((byte)' '))
         {
             var word = name[range];
-            if (word.IsEmpty || word.IndexOfAnyExcept(NameBytes) >= 0 || EncodedText.IsSuspect(redactor, word)) return false;
+            if (word.IsEmpty || word.IndexOfAnyExcept(NameBytes) >= 0) return false;
             words++;
         }
-        return words <= (words > 3 && Meaning.KindOfName(name) == StepKind.Span ? 3 : 5) && redactor.IsClean(name);
+        return words <= (words > 3 && Meaning.KindOfName(name) == StepKind.Span ? 3 : 5) && Redactor.IsClean(name);
     }
 
     /// <summary>W3C tracestate members whose keys and values are clean tokens.</summary>
@@ -161,10 +189,9 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
         {
             var member = state[range].Trim((byte)' ');
             int equals = member.IndexOf((byte)'=');
-            if (equals <= 0 || !LedgerText.IsToken(member[..equals], MaxTokenBytes) || !LedgerText.IsToken(member[(equals + 1)..], MaxTokenBytes)
-                || EncodedText.IsSuspect(redactor, member[(equals + 1)..])) return false;
+            if (equals <= 0 || !LedgerText.IsToken(member[..equals], MaxTokenBytes) || !LedgerText.IsToken(member[(equals + 1)..], MaxTokenBytes)) return false;
         }
-        return redactor.IsClean(state);
+        return Redactor.IsClean(state);
     }
 
     /// <summary>A number for a numeric field or attribute, from int, double or numeric text.</summary>
@@ -207,33 +234,4 @@ internal sealed class ContentGate(Redactor redactor) : IDisposable
     }
 
     public void Dispose() => Texts.Dispose();
-}
-
-/// <summary>Base64 that stands for text: senders' own encoding must not carry a secret past the detectors.</summary>
-internal static class EncodedText
-{
-    private const int Shortest = 12, Longest = 1 << 16;
-
-    private static bool IsPlausible(ReadOnlySpan<byte> text) =>
-        text.Length is >= Shortest and <= Longest && text.Length % 4 == 0 && Base64.IsValid(text);
-
-    /// <summary>The whole text is base64 of UTF-8 text in which a detector fires.</summary>
-    internal static bool IsSuspect(Redactor redactor, ReadOnlySpan<byte> text)
-    {
-        if (!IsPlausible(text)) return false;
-        byte[] decoded = ArrayPool<byte>.Shared.Rent(text.Length);
-        bool suspect = Base64.DecodeFromUtf8(text, decoded, out _, out int length) == OperationStatus.Done
-            && Utf8.IsValid(decoded.AsSpan(0, length)) && !redactor.IsClean(decoded.AsSpan(0, length));
-        ArrayPool<byte>.Shared.Return(decoded);
-        return suspect;
-    }
-
-    /// <summary>Writes what such base64 says, redacted.</summary>
-    internal static void RedactDecoded(Redactor redactor, ReadOnlySpan<byte> text, ByteSink sink, ref RedactionCounts counts)
-    {
-        byte[] decoded = ArrayPool<byte>.Shared.Rent(text.Length);
-        Base64.DecodeFromUtf8(text, decoded, out _, out int length);
-        redactor.RedactText(decoded.AsSpan(0, length), sink, ref counts);
-        ArrayPool<byte>.Shared.Return(decoded);
-    }
 }

@@ -1,21 +1,23 @@
 using System.Buffers;
+using System.Text;
 
 namespace Evident.Ingest;
 
-/// <summary>What a detector found. The marker that replaces it is <c>[name]</c>.</summary>
-public enum Detector : byte { Email, Phone, Token, ApiKey, PrivateKey, Card, Iban, Secret }
-
 /// <summary>
-/// The exact verifiers, each called only where the prefilter of <see cref="DetectorScan"/> hit. All work on UTF-8 bytes; all look at a bounded stretch or at
-/// a run that no later call looks at again, so that a scan stays linear whatever the text is.
+/// The exact verifiers that are code and no pattern, each called only where <see cref="DetectorScan"/> saw something. All work on UTF-8 bytes; all look at a bounded stretch or at
+/// a run that no later call looks at again, so that a scan stays linear whatever the text is. None looks before <c>floor</c>, the end of the finding before.
 /// </summary>
 internal static class Detectors
 {
-    private static readonly SearchValues<byte> KeyBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"u8);
+    private const int MaxLine = 4_096, MaxPutty = 16_384;
+
     private static readonly SearchValues<byte> TokenBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="u8);
     private static readonly SearchValues<byte> SecretEnd = SearchValues.Create(" \t\r\n\"'`,;&<>()[]{}|\\"u8);
     private static readonly SearchValues<byte> UserInfoEnd = SearchValues.Create("/?#@ \t\r\n\"'`<>\\"u8);
     private static readonly SearchValues<byte> LineEnd = SearchValues.Create("\r\n\"'`\\"u8);
+    private static readonly SearchValues<byte> Base64Bytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"u8);
+
+    private static readonly SearchValues<byte> MarkerBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyz_"u8);
 
     internal static bool IsAlnum(byte c) => char.IsAsciiLetterOrDigit((char)c);
     internal static bool IsDigit(byte c) => c is >= (byte)'0' and <= (byte)'9';
@@ -32,15 +34,12 @@ internal static class Detectors
         return end < 0 ? text.Length : end;
     }
 
-    private static bool Begins(ReadOnlySpan<byte> text, ReadOnlySpan<byte> lower) =>
-        text.Length >= lower.Length && System.Text.Ascii.EqualsIgnoreCase(text[..lower.Length], lower);
-
     /// <summary>RFC 5321's usual forms: a dotted local part and a domain of at least two labels, or a quoted form's inner address.</summary>
-    /// <param name="at">Where <c>@</c> (or <c>%40</c>, of <paramref name="width"/> bytes) stands.</param>
-    internal static bool Email(ReadOnlySpan<byte> text, int at, int width, int floor, out int start, out int end)
+    /// <param name="at">Where <c>@</c> stands.</param>
+    internal static bool Email(ReadOnlySpan<byte> text, int at, int floor, out int start, out int end)
     {
         start = at;
-        end = at + width;
+        end = at + 1;
         while (start > floor && at - start < 64 && IsLocal(text[start - 1])) start--;
         while (start < at && text[start] is (byte)'.' or (byte)'-' or (byte)'+' or (byte)'/' or (byte)'=' or (byte)'\'') start++;
         if (start == at) return false;
@@ -70,145 +69,29 @@ internal static class Detectors
         static bool IsLocal(byte c) => IsAlnum(c) || c >= 0x80 || c is (byte)'.' or (byte)'_' or (byte)'%' or (byte)'+' or (byte)'-' or (byte)'\'' or (byte)'=' or (byte)'/' or (byte)'!' or (byte)'#' or (byte)'$' or (byte)'*';
     }
 
-    /// <summary>A needle's verifier, chosen by the bytes at <paramref name="at"/>.</summary>
-    internal static bool Needle(ReadOnlySpan<byte> text, int at, int floor, out int start, out int end, out Detector detector)
+    /// <summary>Where a private key that begins at <paramref name="at"/> ends, or -1. A key whose end is cut off is a key all the same.</summary>
+    internal static int PrivateKey(ReadOnlySpan<byte> text, int at)
     {
-        start = at;
-        end = at;
-        detector = Detector.ApiKey;
         var rest = text[at..];
-        bool fresh = at == 0 || !IsAlnum(text[at - 1]);
-        switch ((char)(rest[0] | 0x20))
+        if (rest.StartsWith("PuTTY-User-Key-File-"u8))
         {
-            case 's' when Begins(rest, "sk-"u8): return fresh && Key(rest, 3, 16, ref end, 20);
-            case 's' when Begins(rest, "sg."u8): return fresh && SendGrid(rest, ref end);
-            case 's' when Begins(rest, "sk_live_"u8) || Begins(rest, "sk_test_"u8): return Key(rest, 8, 10, ref end);
-            case 's' when Begins(rest, "shpat_"u8): return Key(rest, 6, 20, ref end);
-            case 'r' when Begins(rest, "rk_live_"u8) || Begins(rest, "rk_test_"u8): return Key(rest, 8, 10, ref end);
-            case 'w' when Begins(rest, "whsec_"u8): return Key(rest, 6, 16, ref end);
-            case 'a' when Begins(rest, "akia"u8) || Begins(rest, "asia"u8): return fresh && Aws(rest, ref end);
-            case 'a' when Begins(rest, "aiza"u8): return fresh && Key(rest, 4, 30, ref end);
-            case 'g' when Begins(rest, "github_pat_"u8): return Key(rest, 11, 20, ref end);
-            case 'g' when Begins(rest, "glpat-"u8): return Key(rest, 6, 16, ref end);
-            case 'g' when rest.Length > 4 && rest[3] == (byte)'_' && "pousr"u8.Contains((byte)(rest[2] | 0x20)): return Key(rest, 4, 20, ref end);
-            case 'x' when rest.Length > 5: return Slack(rest, ref end);
-            case 'n' when Begins(rest, "npm_"u8): return fresh && Key(rest, 4, 30, ref end);
-            case 'h' when Begins(rest, "hf_"u8): return fresh && Key(rest, 3, 24, ref end);
-            case 'e' when Begins(rest, "eyj"u8): detector = Detector.Token; return fresh && Jwt(rest, ref end);
-            case 'b' when Begins(rest, "bearer"u8): detector = Detector.Token; return Bearer(text, at, out start, out end);
-            case 'b' when Begins(rest, "basic "u8): detector = Detector.Token; return Basic(text, at, out start, out end);
-            case 'y' when Begins(rest, "ya29."u8): detector = Detector.Token; return fresh && Key(rest, 5, 20, ref end);
-            case '-': detector = Detector.PrivateKey; return Pem(rest, ref end);
-            case ':': detector = Detector.Token; return UserInfo(text, at + 3, out start, out end);
-            case '%' or '\x25': detector = Detector.Email; return Email(text, at, 3, floor, out start, out end);
+            rest = rest[..Math.Min(rest.Length, MaxPutty)];
+            int mac = rest.IndexOf("Private-MAC:"u8);
+            if (mac < 0) return rest.IndexOf("Private-Lines:"u8) < 0 ? -1 : at + rest.Length;
+            return at + mac + RunTo(rest[mac..], LineEnd);
         }
-        if (Begins(rest, "authorization"u8))
-        {
-            detector = Detector.Token;
-            return Authorization(text, at + "authorization".Length, out start, out end);
-        }
-        detector = Detector.Secret;
-        return Assignment(text, at, out start, out end);
-    }
-
-    // The whole run of key characters is consumed, so a run is looked at once; a failing one is shorter than the minimum.
-    private static bool Key(ReadOnlySpan<byte> rest, int prefix, int minimum, ref int end, int needsDigitBelow = 0)
-    {
-        int run = Run(rest[prefix..], KeyBytes);
-        if (run < minimum) return false;
-        // "sk-" also begins hyphenated words; a short run of letters alone is one of those.
-        if (run < needsDigitBelow + 12 && needsDigitBelow > 0 && !rest.Slice(prefix, run).ContainsAnyInRange((byte)'0', (byte)'9')) return false;
-        end += prefix + run;
-        return true;
-    }
-
-    private static bool Aws(ReadOnlySpan<byte> rest, ref int end)
-    {
-        if (rest.Length < 20) return false;
-        for (int i = 0; i < 20; i++)
-            if (!(char.IsAsciiLetterUpper((char)rest[i]) || IsDigit(rest[i]))) return false;
-        if (rest.Length > 20 && IsAlnum(rest[20])) return false;
-        end += 20;
-        return true;
-    }
-
-    private static bool Slack(ReadOnlySpan<byte> rest, ref int end)
-    {
-        if (Begins(rest, "xapp-"u8)) return Key(rest, 5, 10, ref end);
-        return Begins(rest, "xox"u8) && rest[4] == (byte)'-' && Key(rest, 5, 8, ref end);
-    }
-
-    private static bool SendGrid(ReadOnlySpan<byte> rest, ref int end)
-    {
-        int first = Run(rest[3..Math.Min(rest.Length, 40)], KeyBytes);
-        int second = 3 + first;
-        if (first < 16 || second >= rest.Length || rest[second] != (byte)'.') return false;
-        int run = Run(rest[(second + 1)..], KeyBytes);
-        if (run < 16) return false;
-        end += second + 1 + run;
-        return true;
-    }
-
-    // Three base64url segments (RFC 7519), the last of which may be empty. A first segment longer than 4 KiB, or a second one beyond
-    // 64 KiB, is taken as a token too: that bounds the look-ahead.
-    private static bool Jwt(ReadOnlySpan<byte> rest, ref int end)
-    {
-        int first = Run(rest[..Math.Min(rest.Length, 4096)], KeyBytes);
-        if (first < 12) return false;
-        if (first == 4096)
-        {
-            end += Run(rest, TokenBytes);
-            return true;
-        }
-        if (first + 4 >= rest.Length || rest[first] != (byte)'.' || !rest[(first + 1)..].StartsWith("eyJ"u8)) return false;
-        // The payload of a token is a JSON object too, so its segment begins alike; the rest of the run belongs to the token.
-        end += first + 1 + Run(rest[(first + 1)..], TokenBytes);
-        return true;
-    }
-
-    private static bool Bearer(ReadOnlySpan<byte> text, int at, out int start, out int end)
-    {
-        start = at + 6;
-        end = start;
-        while (start < text.Length && start < at + 14 && text[start] is (byte)' ' or (byte)':' or (byte)'=' or (byte)'\t') start++;
-        if (start == at + 6) return false;
-        int run = Run(text[start..], TokenBytes);
-        end = start + run;
-        // Prose says "bearer of …": a credential has a digit or is longer than words are.
-        return run >= 8 && (run >= 20 || text.Slice(start, run).ContainsAnyInRange((byte)'0', (byte)'9'));
-    }
-
-    // RFC 7617: what follows is base64 of user:password.
-    private static bool Basic(ReadOnlySpan<byte> text, int at, out int start, out int end)
-    {
-        start = at + 6;
-        int run = Math.Min(Run(text[start..], TokenBytes), 512);
-        end = start + run;
-        Span<byte> decoded = stackalloc byte[384];
-        var credentials = text.Slice(start, run);
-        return run >= 8 && System.Buffers.Text.Base64.DecodeFromUtf8(credentials[..(run / 4 * 4)], decoded, out _, out int length) == System.Buffers.OperationStatus.Done
-            && decoded[..length].IndexOf((byte)':') > 0 && decoded[..length].IndexOfAnyExceptInRange((byte)32, (byte)126) < 0;
-    }
-
-    private static bool Pem(ReadOnlySpan<byte> rest, ref int end)
-    {
         var head = rest[..Math.Min(rest.Length, 64)];
         int key = head.IndexOf("PRIVATE KEY"u8);
-        if (key < 0 || !Begins(rest, "-----begin "u8)) return false;
-        // A key whose end is cut off is a key all the same.
+        if (key < 0 || !rest.StartsWith("-----BEGIN "u8)) return -1;
         int close = rest[key..].IndexOf("-----END"u8);
-        if (close < 0)
-        {
-            end += rest.Length;
-            return true;
-        }
+        if (close < 0) return text.Length;
         int after = key + close + 8;
         int dashes = rest[after..Math.Min(rest.Length, after + 48)].IndexOf("-----"u8);
-        end += dashes < 0 ? after : after + dashes + 5;
-        return true;
+        return at + (dashes < 0 ? after : after + dashes + 5);
     }
 
-    private static bool UserInfo(ReadOnlySpan<byte> text, int from, out int start, out int end)
+    /// <summary>User and password, or a token of 16 bytes or more, between <c>://</c> and <c>@</c>.</summary>
+    internal static bool UserInfo(ReadOnlySpan<byte> text, int from, out int start, out int end)
     {
         start = from;
         end = from;
@@ -220,49 +103,140 @@ internal static class Detectors
         return authority[..stop].Contains((byte)':') || stop >= 16;
     }
 
-    private static bool Authorization(ReadOnlySpan<byte> text, int from, out int start, out int end)
+    /// <summary><c>Bearer token</c> and <c>Basic base64(user:password)</c>: RFC 6750, RFC 7617. The run at <paramref name="at"/> is what follows the word.</summary>
+    internal static bool Scheme(ReadOnlySpan<byte> text, int at, int floor, out int end, out CodeRule rule)
     {
-        start = from;
-        end = from;
-        if (!Separator(text, ref start)) return false;
-        int word = Run(text[start..Math.Min(text.Length, start + 40)], KeyBytes);
-        if (word > 0 && start + word < text.Length && text[start + word] == (byte)' ' && IsScheme(text.Slice(start, word)))
+        end = at;
+        rule = CodeRule.BearerToken;
+        int word = at;
+        while (word > floor && at - word < 6 && text[word - 1] is (byte)' ' or (byte)'\t' or (byte)':' or (byte)'=' or (byte)'"' or (byte)'\'') word--;
+        if (word == at || word < 5) return false;
+        int run = Run(text[at..], TokenBytes);
+        end = at + run;
+        // Prose says "bearer of …": a credential has a digit or is longer than words are.
+        if (word >= 6 && Ascii.EqualsIgnoreCase(text[(word - 6)..word], "bearer"u8)) return run >= 20 || text.Slice(at, run).ContainsAnyInRange((byte)'0', (byte)'9');
+        rule = CodeRule.BasicCredentials;
+        return Ascii.EqualsIgnoreCase(text[(word - 5)..word], "basic"u8) && IsUserAndPassword(text.Slice(at, Math.Min(run, 512)));
+    }
+
+    private static bool IsUserAndPassword(ReadOnlySpan<byte> credentials)
+    {
+        Span<byte> decoded = stackalloc byte[384];
+        return System.Buffers.Text.Base64.DecodeFromUtf8(credentials[..(credentials.Length / 4 * 4)], decoded, out _, out int length) == OperationStatus.Done
+            && decoded[..length].IndexOf((byte)':') > 0 && decoded[..length].IndexOfAnyExceptInRange((byte)32, (byte)126) < 0;
+    }
+
+    /// <summary>Forty characters of base64 with small and capital letters and digits, alone: a secret access key, where an access key id stands before.</summary>
+    internal static bool AwsSecret(ReadOnlySpan<byte> text, int at, int floor, out int start, out int end)
+    {
+        start = at;
+        while (start > floor && at - start < 40 && text[start - 1] is (byte)'+' or (byte)'/') start--;
+        end = start + Run(text[start..Math.Min(text.Length, start + 41)], Base64Bytes);
+        var key = text[start..end];
+        return key.Length == 40 && key.ContainsAnyInRange((byte)'a', (byte)'z') && key.ContainsAnyInRange((byte)'A', (byte)'Z') && key.ContainsAnyInRange((byte)'0', (byte)'9');
+    }
+
+    /// <summary>name = value, name: "value", "name":"value", ?name=value … : what stands behind the name of a secret.</summary>
+    /// <param name="at">Where <c>=</c> or <c>:</c> stands.</param>
+    internal static bool Named(ReadOnlySpan<byte> text, int at, int floor, RuleIndex rules, out int start, out int end, out CodeRule rule)
+    {
+        start = end = at;
+        rule = CodeRule.NamedSecret;
+        if (at > floor && text[at - 1] is (byte)'!' or (byte)'<' or (byte)'>') return false; // a comparison
+        int nameEnd = at;
+        while (nameEnd > floor && at - nameEnd < 4 && text[nameEnd - 1] is (byte)' ' or (byte)'"' or (byte)'\'' or (byte)'\\' or (byte)']') nameEnd--;
+        int name = nameEnd;
+        while (name > floor && nameEnd - name < SecretNames.Longest && (KeyRuns.IsMember(text[name - 1]) || text[name - 1] == (byte)'.')) name--;
+        var word = text[name..nameEnd];
+        if (word.Length < 2) return false;
+        var verdict = rules.Names.Judge(word);
+        bool query = verdict != NameVerdict.Secret && name > floor && text[name - 1] is (byte)'?' or (byte)'&' && SecretNames.IsQueryName(word);
+        if (verdict == NameVerdict.Ordinary && !query) return false;
+        if (at + 1 < text.Length && text[at + 1] == text[at] && !(at + 3 < text.Length && text[(at + 2)..].TrimStart((byte)' ') is [(byte)'"' or (byte)'\'', ..])) return false; // code: a::b, a == b
+
+        start = at;
+        int limit = Math.Min(text.Length, at + 8);
+        while (start < limit && text[start] is (byte)':' or (byte)'=' or (byte)'>' or (byte)'"' or (byte)'\'' or (byte)' ' or (byte)'\\') start++;
+        if (start == text.Length) return false;
+        bool header = rules.On[(int)CodeRule.AuthorizationHeader] && IsHeader(word, "authorization"u8);
+        if (header)
         {
-            start += word + 1;
-            end = start + RunTo(text[start..], LineEnd);
-            return end > start && !text[start..].StartsWith("[token]"u8);
+            rule = CodeRule.AuthorizationHeader;
+            return Authorization(text, ref start, out end);
+        }
+        if (text[at] == (byte)':' && rules.On[(int)CodeRule.CookieHeader] && IsHeader(word, "cookie"u8))
+        {
+            end = start + RunTo(text[start..Math.Min(text.Length, start + MaxLine)], LineEnd);
+            rule = CodeRule.CookieHeader;
+            if (text[start..end].Contains((byte)'=')) return true;
+            rule = CodeRule.NamedSecret;
+        }
+        if (!rules.On[(int)CodeRule.NamedSecret]) return false;
+        end = ValueEnd(text, start);
+        var value = text[start..end];
+        if (query) return value.Length >= 8 && value.ContainsAnyInRange((byte)'0', (byte)'9');
+        return verdict == NameVerdict.Secret
+            ? value.Length >= 3 && !SaysNothing(value, text[end..], rules, quoted: text[start - 1] is (byte)'"' or (byte)'\'')
+            : SecretNames.LooksGenerated(value);
+    }
+
+    // A quoted value ends at its quote, so that a passphrase of several words is one.
+    private static int ValueEnd(ReadOnlySpan<byte> text, int start)
+    {
+        byte quote = text[start - 1];
+        if (quote is (byte)'"' or (byte)'\'')
+        {
+            int close = text[start..Math.Min(text.Length, start + MaxLine)].IndexOfAny(quote, (byte)'\n', (byte)'\\');
+            if (close >= 0 && text[start + close] == quote) return start + close;
+        }
+        return start + RunTo(text[start..], SecretEnd);
+    }
+
+    // Its last dotted part, with something like "proxy-" or "set-" before it.
+    private static bool IsHeader(ReadOnlySpan<byte> name, ReadOnlySpan<byte> header)
+    {
+        name = name[(name.LastIndexOf((byte)'.') + 1)..];
+        return name.Length >= header.Length && name.Length <= header.Length + 8 && Ascii.EqualsIgnoreCase(name[^header.Length..], header);
+    }
+
+    private static bool Authorization(ReadOnlySpan<byte> text, ref int start, out int end)
+    {
+        int word = KeyRuns.Length(text[start..Math.Min(text.Length, start + 40)]);
+        var scheme = text.Slice(start, word);
+        if (word > 0 && start + word < text.Length && text[start + word] == (byte)' ')
+        {
+            bool token = OneOf(scheme, "basic"u8, "bearer"u8, "token"u8) || OneOf(scheme, "apikey"u8, "negotiate"u8, "dpop"u8) || OneOf(scheme, "key"u8, "ssws"u8, "ntlm"u8);
+            if (token || OneOf(scheme, "digest"u8, "hawk"u8, "oauth"u8) || (word > 5 && Ascii.EqualsIgnoreCase(scheme[..5], "aws4-"u8)))
+            {
+                start += word + 1;
+                var line = text[start..Math.Min(text.Length, start + MaxLine)];
+                end = start + (token ? Run(line, TokenBytes) : RunTo(line, LineEnd));
+                return end - start >= 4;
+            }
         }
         end = start + RunTo(text[start..], SecretEnd);
         return end - start >= 8 && text[start..end].ContainsAnyInRange((byte)'0', (byte)'9');
     }
 
-    private static bool IsScheme(ReadOnlySpan<byte> word) =>
-        Begins(word, "basic"u8) || Begins(word, "bearer"u8) || Begins(word, "digest"u8) || Begins(word, "token"u8) || Begins(word, "apikey"u8)
-        || Begins(word, "negotiate"u8) || Begins(word, "aws4-"u8) || Begins(word, "dpop"u8) || Begins(word, "key"u8);
+    private static bool OneOf(ReadOnlySpan<byte> word, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c) =>
+        Ascii.EqualsIgnoreCase(word, a) || Ascii.EqualsIgnoreCase(word, b) || Ascii.EqualsIgnoreCase(word, c);
 
-    // name = value, name: "value", "name":"value", name%3Dvalue … : what stands after the name of a credential.
-    private static bool Assignment(ReadOnlySpan<byte> text, int at, out int start, out int end)
-    {
-        start = at;
-        end = at;
-        int name = 0;
-        while (at + name < text.Length && name < 24 && (IsAlnum(text[at + name]) || text[at + name] is (byte)'_' or (byte)'-')) name++;
-        start = at + name;
-        if (!SecretNames.HoldsWhole(text.Slice(at, name)) || !Separator(text, ref start)) return false;
-        end = start + RunTo(text[start..], SecretEnd);
-        return end - start >= 4 && !text[start..end].StartsWith("[secret"u8);
-    }
+    // Words that stand behind the name of a secret without being one: placeholders, and how prose goes on ("password: must be …").
+    private static readonly Vocabulary<bool> Placeholders = Vocabulary<bool>.Of(
+        ("null none nil undefined true false yes no empty required optional redacted masked hidden omitted removed string str int bool bytes number object any type uuid varchar text env todo tbd example placeholder", true),
+        ("must is was are were should shall may can cannot could will would has have had not and or the a an of for with without to from in on at by if when this that it incorrect invalid wrong expired missing changed reset", true),
+        ("forgotten unknown rejected accepted updated rotated revoked denied failed failure error ok sent provided given set unset used stored generated valid present absent default new old count counts limit usage budget per", true));
 
-    // Quotes, blanks and backslashes around at least one ':' or '='.
-    private static bool Separator(ReadOnlySpan<byte> text, ref int at)
+    private static bool IsMarker(ReadOnlySpan<byte> value) =>
+        value is [(byte)'[', .., (byte)']'] && value[1..^1].IndexOfAnyExcept(MarkerBytes) < 0;
+
+    private static bool SaysNothing(ReadOnlySpan<byte> value, ReadOnlySpan<byte> behind, RuleIndex rules, bool quoted)
     {
-        bool assigned = false;
-        int limit = Math.Min(text.Length, at + 8);
-        while (at < limit && text[at] is (byte)':' or (byte)'=' or (byte)'"' or (byte)'\'' or (byte)' ' or (byte)'\\')
-        {
-            assigned |= text[at] is (byte)':' or (byte)'=';
-            at++;
-        }
-        return assigned && at < text.Length;
+        if (value.IndexOfAnyExcept((byte)'*') < 0 || value.IndexOfAnyExcept((byte)'x') < 0 || value.IndexOfAnyExcept((byte)'.') < 0 || value.IndexOfAnyExcept((byte)'-') < 0 || IsMarker(value)) return true;
+        var word = value.TrimEnd(".!?:"u8);
+        if (Placeholders.TryGet(word, out _)) return true;
+        if (quoted || value.ContainsAnyInRange((byte)'0', (byte)'9')) return false;
+        // Code, not a value: a call, an element, or a variable that is named like a secret itself.
+        return (!behind.IsEmpty && behind[0] is (byte)'(' or (byte)'[') || rules.Names.Judge(value) == NameVerdict.Secret;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Evident.Ingest;
 
@@ -18,34 +19,36 @@ internal static class JsonRedaction
     }
 
     /// <summary>False, with nothing written, when the text is no JSON (or nested beyond reason).</summary>
-    internal static bool TryRedact(Redactor redactor, ReadOnlySpan<byte> text, ByteSink sink, ref RedactionCounts counts, int embedded)
+    internal static bool TryRedact(Redactor redactor, ReadOnlySpan<byte> text, ByteSink sink, RedactionTally tally, int depth)
     {
-        int start = sink.Length;
-        var before = counts;
+        int start = sink.Length, findings = tally.Findings.Count;
+        Span<long> before = stackalloc long[tally.Counts.Length];
+        tally.Counts.CopyTo(before);
         var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = MaxDepth });
         try
         {
-            bool comma = false, secret = false;
+            bool comma = false;
+            var named = NameVerdict.Ordinary;
             while (reader.Read())
             {
                 if (comma && reader.TokenType is not (JsonTokenType.EndArray or JsonTokenType.EndObject)) sink.WriteByte((byte)',');
                 comma = true;
                 switch (reader.TokenType)
                 {
-                    case JsonTokenType.StartObject: sink.WriteByte((byte)'{'); comma = false; secret = false; break;
+                    case JsonTokenType.StartObject: sink.WriteByte((byte)'{'); comma = false; named = NameVerdict.Ordinary; break;
                     case JsonTokenType.StartArray: sink.WriteByte((byte)'['); comma = false; break;
-                    case JsonTokenType.EndObject: sink.WriteByte((byte)'}'); secret = false; break;
-                    case JsonTokenType.EndArray: sink.WriteByte((byte)']'); secret = false; break;
+                    case JsonTokenType.EndObject: sink.WriteByte((byte)'}'); named = NameVerdict.Ordinary; break;
+                    case JsonTokenType.EndArray: sink.WriteByte((byte)']'); named = NameVerdict.Ordinary; break;
                     case JsonTokenType.PropertyName:
-                        secret = SecretNames.Holds(reader.ValueSpan);
-                        String(redactor, ref reader, sink, ref counts, MaxDepth);
+                        named = Named(redactor, ref reader);
+                        String(redactor, ref reader, sink, tally, Redactor.MaxDepth);
                         sink.WriteByte((byte)':');
                         comma = false;
                         break;
-                    case JsonTokenType.String when secret && reader.ValueSpan.Length > 0: Mark(sink, Detector.Secret, ref counts); break;
-                    case JsonTokenType.String: String(redactor, ref reader, sink, ref counts, embedded); break;
-                    case JsonTokenType.Number when secret: Mark(sink, Detector.Secret, ref counts); break;
-                    case JsonTokenType.Number: Number(reader.ValueSpan, sink, ref counts); break;
+                    case JsonTokenType.String when IsSecret(named, reader.ValueSpan): Mark(redactor, sink, CodeRule.NamedSecret, reader.ValueSpan, tally); break;
+                    case JsonTokenType.String: String(redactor, ref reader, sink, tally, depth); break;
+                    case JsonTokenType.Number when named == NameVerdict.Secret: Mark(redactor, sink, CodeRule.NamedSecret, reader.ValueSpan, tally); break;
+                    case JsonTokenType.Number: Number(redactor, reader.ValueSpan, sink, tally); break;
                     default: sink.Write(reader.ValueSpan); break;
                 }
             }
@@ -54,71 +57,60 @@ internal static class JsonRedaction
         catch (JsonException)
         {
             sink.Truncate(start);
-            counts = before;
+            tally.Restore(before, findings);
             return false;
         }
     }
 
-    private static void Mark(ByteSink sink, Detector detector, ref RedactionCounts counts)
+    private static NameVerdict Named(Redactor redactor, ref Utf8JsonReader reader)
     {
-        sink.WriteJsonString(Redactor.Marker(detector));
-        counts.Add(detector);
+        if (!redactor.Index.On[(int)CodeRule.NamedSecret]) return NameVerdict.Ordinary;
+        if (!reader.ValueIsEscaped) return redactor.Index.Names.Judge(reader.ValueSpan);
+        byte[] name = JsonStrings.Decode(reader.ValueSpan, out int length, out _);
+        var verdict = redactor.Index.Names.Judge(name.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(name);
+        return verdict;
     }
 
-    private static void Number(ReadOnlySpan<byte> text, ByteSink sink, ref RedactionCounts counts)
+    private static bool IsSecret(NameVerdict named, ReadOnlySpan<byte> value) => named switch
     {
-        Span<byte> digits = stackalloc byte[20];
-        int point = text.Length >= 13 ? JsonText.Decimal(text, digits, out int count, out _) : 0;
-        bool card = point is >= 13 and <= 18 && System.Buffers.Text.Utf8Parser.TryParse(text, out double value, out _) && NumberDetectors.IsCard(value);
-        if (card) Mark(sink, Detector.Card, ref counts);
+        NameVerdict.Secret => value.Length > 0,
+        NameVerdict.Perhaps => SecretNames.LooksGenerated(value),
+        _ => false,
+    };
+
+    private static void Mark(Redactor redactor, ByteSink sink, CodeRule rule, ReadOnlySpan<byte> found, RedactionTally tally)
+    {
+        var marker = redactor.Marker((int)rule);
+        sink.WriteJsonString(marker);
+        if (!found.SequenceEqual(marker)) tally.Add((int)rule, found);
+    }
+
+    private static void Number(Redactor redactor, ReadOnlySpan<byte> text, ByteSink sink, RedactionTally tally)
+    {
+        if (NumberDetectors.Judge(text, redactor) is { } rule) Mark(redactor, sink, rule, text, tally);
         else sink.Write(text);
     }
 
-    private static void String(Redactor redactor, ref Utf8JsonReader reader, ByteSink sink, ref RedactionCounts counts, int embedded)
+    private static void String(Redactor redactor, ref Utf8JsonReader reader, ByteSink sink, RedactionTally tally, int depth)
     {
-        byte[] text = JsonStrings.Decode(reader.ValueSpan, out int length, out _);
-        var plain = text.AsSpan(0, length);
-        if (!LooksLikeJson(plain) && redactor.IsClean(plain) && !EncodedText.IsSuspect(redactor, plain))
+        byte[]? decoded = null;
+        var plain = reader.ValueSpan;
+        if (reader.ValueIsEscaped || !Utf8.IsValid(plain))
+        {
+            decoded = JsonStrings.Decode(plain, out int length, out _);
+            plain = decoded.AsSpan(0, length);
+        }
+        if ((!LooksLikeJson(plain) || depth >= Redactor.MaxDepth) && redactor.IsClean(plain))
         {
             sink.WriteJsonString(plain);
         }
         else
         {
             using var redacted = new ByteSink();
-            redactor.Redact(plain, redacted, ref counts, embedded + 1);
+            redactor.Redact(plain, redacted, tally, depth + 1);
             sink.WriteJsonString(redacted.Written);
         }
-        ArrayPool<byte>.Shared.Return(text);
-    }
-}
-
-/// <summary>Names under which senders keep credentials; compared without case and without <c>_ - .</c></summary>
-internal static class SecretNames
-{
-    private static readonly HashSet<string> Names = new(StringComparer.Ordinal)
-    {
-        "password", "passwd", "pwd", "passphrase", "secret", "clientsecret", "secretkey", "secretaccesskey", "apikey", "xapikey", "accesstoken", "refreshtoken",
-        "idtoken", "authtoken", "bearertoken", "sessiontoken", "token", "authorization", "proxyauthorization", "cookie", "setcookie", "privatekey", "credential", "credentials",
-        "accountkey", "accesskey", "sharedaccesskey", "connectionstring", "pin", "cvv", "cvc", "otp",
-    };
-
-    /// <summary>The whole name, or its last dotted part, is such a name.</summary>
-    internal static bool Holds(ReadOnlySpan<byte> name)
-    {
-        int dot = name.LastIndexOf((byte)'.');
-        return HoldsWhole(name) || (dot >= 0 && HoldsWhole(name[(dot + 1)..]));
-    }
-
-    internal static bool HoldsWhole(ReadOnlySpan<byte> name)
-    {
-        if (name.Length > 40) return false;
-        Span<char> folded = stackalloc char[40];
-        int n = 0;
-        foreach (byte c in name)
-        {
-            if (c is (byte)'_' or (byte)'-' or (byte)'.') continue;
-            folded[n++] = char.ToLowerInvariant((char)c);
-        }
-        return Names.GetAlternateLookup<ReadOnlySpan<char>>().Contains(folded[..n]);
+        if (decoded is not null) ArrayPool<byte>.Shared.Return(decoded);
     }
 }

@@ -10,10 +10,13 @@ public static class LedgerText
     private const int MaxBytes = 128;
 
     private static readonly SearchValues<byte> Grammar = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-"u8);
-    private static readonly Redactor Redactor = new();
+    private static readonly Redactor Shipped = new();
 
-    /// <summary><c>[A-Za-z0-9._:/@#+-]{1,128}</c> and no detector fires.</summary>
-    public static bool IsClean(ReadOnlySpan<byte> text) => IsToken(text, MaxBytes) && Redactor.IsClean(text);
+    /// <summary><c>[A-Za-z0-9._:/@#+-]{1,128}</c> and no rule fires that ships with the product and is on without being asked for.</summary>
+    public static bool IsClean(ReadOnlySpan<byte> text) => IsClean(text, Shipped);
+
+    /// <summary>The same by the rules of a tenant.</summary>
+    internal static bool IsClean(ReadOnlySpan<byte> text, Redactor redactor) => IsToken(text, MaxBytes) && redactor.IsClean(text);
 
     /// <summary>The grammar alone, with a length of its own.</summary>
     internal static bool IsToken(ReadOnlySpan<byte> text, int maxBytes) => !text.IsEmpty && text.Length <= maxBytes && text.IndexOfAnyExcept(Grammar) < 0;

@@ -22,6 +22,19 @@ internal static class NumberDetectors
 
     internal static bool IsCard(double value) => Math.Abs(value) < 9e18 && IsCard((long)Math.Abs(value));
 
+    /// <summary>The rule that fires on a JSON number, as it is written: a card number, or a national id where such rules are on.</summary>
+    internal static CodeRule? Judge(ReadOnlySpan<byte> text, Redactor redactor)
+    {
+        if (text.Length < 9) return null;
+        Span<byte> digits = stackalloc byte[20];
+        int point = JsonText.Decimal(text, digits, out int count, out _);
+        if (point is < 9 or > 18 || !System.Buffers.Text.Utf8Parser.TryParse(text, out double value, out _)) return null;
+        if (redactor.Index.On[(int)CodeRule.Card] && IsCard(value)) return CodeRule.Card;
+        if (!redactor.Index.AnyNationalId || count > point) return null;
+        digits[count..point].Fill((byte)'0');
+        return NationalIds.Find(digits[..point], 0, point, 0, redactor.Index.On, out _, out int end, out var rule) && end == point ? rule : null;
+    }
+
     private static bool IsCard(ReadOnlySpan<byte> digits)
     {
         if (digits.Length is < 13 or > MaxCardDigits || !IsIssuer(digits)) return false;
@@ -43,25 +56,42 @@ internal static class NumberDetectors
         return four is (>= 2221 and <= 2720) or (>= 3000 and <= 6999);
     }
 
-    /// <summary>Something that begins with the digit run at <paramref name="at"/> (for an IBAN two letters, for a telephone number <c>+</c> or <c>(</c> before it).</summary>
-    /// <param name="next">Where the walk goes on when nothing was found: after this run of digits.</param>
-    internal static bool Find(ReadOnlySpan<byte> text, int at, int floor, out int start, out int end, out int next, out Detector detector)
+    /// <summary>Something that begins with the digit run at <paramref name="at"/> (or with the letters, <c>+</c> or <c>(</c> before it).</summary>
+    internal static bool Find(ReadOnlySpan<byte> text, int at, int floor, RuleIndex rules, out int start, out int end, out int rule)
     {
         int run = at;
         while (run < text.Length && Detectors.IsDigit(text[run])) run++;
-        next = run;
         start = at;
-        detector = Detector.Iban;
-        if (run - at >= 2 && at - 2 >= floor && Iban(text, at - 2, out end))
+        rule = (int)CodeRule.Iban;
+        if (run - at >= 2 && at - 2 >= floor && rules.On[rule] && Iban(text, at - 2, out end))
         {
             start = at - 2;
             return true;
         }
-        detector = Detector.Card;
-        if (Card(text, at, run, out end)) return true;
-        detector = Detector.Phone;
-        return Phone(text, at, run, floor, out start, out end);
+        rule = (int)CodeRule.Card;
+        bool joined = at > 0 && char.IsAsciiLetter((char)text[at - 1]); // digits inside a word are neither card nor telephone number
+        if (joined)
+        {
+            end = at;
+            if (!rules.AnyNationalId || !NationalIds.Find(text, at, run, floor, rules.On, out start, out end, out var inWord)) return false;
+            rule = (int)inWord;
+            return true;
+        }
+        if (rules.On[rule] && MayBeCard(text, at, run) && Card(text, at, run, out end)) return true;
+        if (rules.FindNumber(text, at, run - at, out end, out rule)) return true;
+        if (rules.AnyNationalId && NationalIds.Find(text, at, run, floor, rules.On, out start, out end, out var national))
+        {
+            rule = (int)national;
+            return true;
+        }
+        rule = (int)CodeRule.Phone;
+        end = at;
+        return rules.On[rule] && Phone(text, at, run, floor, out start, out end);
     }
+
+    // A first digit that issuers have; long enough by itself, or a group that another one follows.
+    private static bool MayBeCard(ReadOnlySpan<byte> text, int at, int run) => text[at] is >= (byte)'2' and <= (byte)'6' && (
+        run - at >= 13 || (run + 1 < text.Length && text[run] is (byte)' ' or (byte)'-' && Detectors.IsDigit(text[run + 1])));
 
     private static bool Iban(ReadOnlySpan<byte> text, int at, out int end)
     {
@@ -168,6 +198,10 @@ internal static class NumberDetectors
         }
         if (!plus && !open && (run - at > 5 || (run - at == 1 && text[at] != (byte)'1'))) return false;
 
+        // A national form begins with a trunk zero, an area of three digits, or 1 before one; and one group alone is none.
+        if (!plus && !open && text[at] != (byte)'0' && !(run - at == 3 && text[at] >= (byte)'2') && !(run - at == 1 && text[at] == (byte)'1')) return false;
+        if (!plus && !open && (run == text.Length || text[run] is not ((byte)' ' or (byte)'-' or (byte)'.' or (byte)'/' or (byte)'(' or (byte)')'))) return false;
+
         // The groups of digits and what stands between them; at most 15 digits (E.164).
         Span<int> groups = stackalloc int[16];
         Span<byte> separators = stackalloc byte[16];
@@ -194,7 +228,7 @@ internal static class NumberDetectors
             if (count > 1 && separators[count - 2] != separator) mixed = true;
             i = gap;
         }
-        if (i < text.Length && (Detectors.IsAlnum(text[i]) || text[i] is (byte)'_' or (byte)':' or (byte)'@' or (byte)'=')) return false;
+        if (i < text.Length && (Detectors.IsAlnum(text[i]) || text[i] is (byte)'_' or (byte)'@' or (byte)'=' || (!plus && text[i] == (byte)':' && i + 1 < text.Length && Detectors.IsDigit(text[i + 1])))) return false;
         if (!closed) return false;
         if (plus) return text[at] != (byte)'0' && digits is >= 8 and <= 15;
         if (count < 2) return false;

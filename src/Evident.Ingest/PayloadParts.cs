@@ -8,7 +8,7 @@ namespace Evident.Ingest;
 /// Gathers what the gate did not keep of one span, puts it together per role, redacts it, and hands it to the sealer: one payload per role. A role that arrived as one value
 /// is that value; what arrived flattened, and everything of the roles <c>attributes</c>, <c>events</c>, <c>exception</c> and <c>resource</c>, becomes one JSON object.
 /// </summary>
-internal sealed class PayloadParts(Redactor redactor) : IDisposable
+internal sealed class PayloadParts : IDisposable
 {
     private static readonly byte[][] RoleNames = [.. PayloadRole.Names.Select(Encoding.ASCII.GetBytes)];
 
@@ -72,13 +72,13 @@ internal sealed class PayloadParts(Redactor redactor) : IDisposable
     }
 
     /// <summary>Redacts and seals each role; payload entries go to <paramref name="core"/>, references and commitments to <paramref name="seal"/>.</summary>
-    internal void SealAll(SpanBatch batch, Scope scope, bool keepLong, IPayloadSealer sealer, ByteSink core, ByteSink seal, ref RedactionCounts counts)
+    internal void SealAll(SpanBatch batch, ContentGate gate, bool keepLong, IPayloadSealer sealer, ByteSink core, ByteSink seal)
     {
         if (rolesPresent == 0) return;
         for (int role = 0; role < PayloadRole.Attributes; role++)
             if (Holds(role) && role != PayloadRole.Exception) LeaveOneWhole(role);
         for (int role = 0; role < PayloadRole.Count; role++)
-            if (Holds(role)) SealRole(role, batch, scope, keepLong, sealer, core, seal, ref counts);
+            if (Holds(role)) SealRole(role, batch, gate, keepLong, sealer, core, seal);
     }
 
     // When a role has a whole value, the one of the best alias is the payload and everything else about it goes to the attributes.
@@ -96,21 +96,21 @@ internal sealed class PayloadParts(Redactor redactor) : IDisposable
         }
     }
 
-    private void SealRole(int role, SpanBatch batch, Scope scope, bool keepLong, IPayloadSealer sealer, ByteSink core, ByteSink seal, ref RedactionCounts counts)
+    private void SealRole(int role, SpanBatch batch, ContentGate gate, bool keepLong, IPayloadSealer sealer, ByteSink core, ByteSink seal)
     {
         original.Clear();
         redacted.Clear();
         canonical.Clear();
-        if (!WriteWhole(role, batch)) WriteObject(role, batch, ref counts);
-        redactor.Redact(original.Written, redacted, ref counts);
+        if (!WriteWhole(role, batch)) WriteObject(role, batch, gate);
+        gate.Redactor.Redact(original.Written, redacted, gate.Tally);
 
         bool isCanonical = CanonicalJson.TryWrite(original.Written, canonical);
         Span<byte> hash = stackalloc byte[32];
-        HMACSHA256.HashData(scope.FingerprintKey, isCanonical ? canonical.Written : original.Written, hash);
+        HMACSHA256.HashData(gate.Scope.FingerprintKey, isCanonical ? canonical.Written : original.Written, hash);
         SpanEncoding.PayloadEntry(core, RoleNames[role], hash, redacted.Length);
         Span<byte> reference = stackalloc byte[SpanEncoding.ReferenceBytes];
         Span<byte> commitment = stackalloc byte[SpanEncoding.CommitmentBytes];
-        sealer.Seal(scope, PayloadRole.Names[role], keepLong, redacted.Written, reference, commitment);
+        sealer.Seal(gate.Scope, PayloadRole.Names[role], keepLong, redacted.Written, reference, commitment);
         seal.Write(reference);
         seal.Write(commitment);
     }
@@ -127,7 +127,7 @@ internal sealed class PayloadParts(Redactor redactor) : IDisposable
         return false;
     }
 
-    private void WriteObject(int role, SpanBatch batch, ref RedactionCounts counts)
+    private void WriteObject(int role, SpanBatch batch, ContentGate gate)
     {
         original.WriteByte((byte)'{');
         bool any = false;
@@ -152,13 +152,13 @@ internal sealed class PayloadParts(Redactor redactor) : IDisposable
             any = true;
             original.WriteJsonString(keys.Written.Slice(part.KeyOffset + part.Prefix, part.KeyLength - part.Prefix));
             original.WriteByte((byte)':');
-            WriteValue(part.Value, batch, ref counts);
+            WriteValue(part.Value, batch, gate);
         }
         if (group >= 0) original.WriteByte((byte)'}');
         original.WriteByte((byte)'}');
     }
 
-    private void WriteValue(in DirtyAttribute value, SpanBatch batch, ref RedactionCounts counts)
+    private void WriteValue(in DirtyAttribute value, SpanBatch batch, ContentGate gate)
     {
         var bytes = batch.Bytes(value.Text);
         switch (value.Kind)
@@ -170,7 +170,7 @@ internal sealed class PayloadParts(Redactor redactor) : IDisposable
                 // Binary keeps its base64 form in JSON, where no detector would see through it: it is redacted before.
                 using (var binary = new ByteSink())
                 {
-                    redactor.RedactText(bytes, binary, ref counts);
+                    gate.Redactor.RedactText(bytes, binary, gate.Tally);
                     original.WriteJsonString(Encoding.ASCII.GetBytes(Convert.ToBase64String(binary.Written)));
                 }
                 break;

@@ -4,23 +4,24 @@ namespace Evident.Ingest;
 /// The clean form of a resource, made once for all consecutive spans of one request that share it, with the same scope and class: its kept attributes, and the reference to its
 /// sealed rest.
 /// </summary>
-internal sealed class SealedResource(Redactor redactor)
+internal sealed class SealedResource
 {
-    private readonly PayloadParts parts = new(redactor);
+    private readonly PayloadParts parts = new();
     private readonly ByteSink core = new(), seal = new();
     private int index = -1;
     private bool keepLong;
     private Scope? scope;
+    private TenantRules? rules;
 
     internal void Forget() => index = -1;
 
     internal void Write(SpanBatch batch, int resource, ContentGate gate, Conventions conventions, bool keepLong, IPayloadSealer sealer, ByteSink coreTo, ByteSink sealTo)
     {
-        if (resource != index || keepLong != this.keepLong || !ReferenceEquals(scope, gate.Scope))
+        if (resource != index || keepLong != this.keepLong || !ReferenceEquals(scope, gate.Scope) || !ReferenceEquals(rules, gate.Rules))
         {
             index = -1;
             Make(batch, resource, gate, conventions, keepLong, sealer);
-            (index, this.keepLong, scope) = (resource, keepLong, gate.Scope);
+            (index, this.keepLong, scope, rules) = (resource, keepLong, gate.Scope, gate.Rules);
         }
         coreTo.Write(core.Written);
         sealTo.Write(seal.Written);
@@ -39,7 +40,7 @@ internal sealed class SealedResource(Redactor redactor)
             CleanValue value;
             switch (row?.Class)
             {
-                case null: kept = gate.KeepsKey(key) & gate.Unknown(batch, attribute, out value); break;
+                case null: kept = gate.KeepsKey(key, batch.Bytes(attribute.Text)) & gate.Unknown(batch, attribute, out value); break;
                 case AttributeClass.Structural: kept = gate.Structural(batch, attribute, out value); break;
                 case AttributeClass.Number or AttributeClass.Flag: kept = gate.Unknown(batch, attribute, out value); break;
                 case AttributeClass.Identifier or AttributeClass.Tenant or AttributeClass.User or AttributeClass.Staff when attribute.Kind == ValueKind.Text && !attribute.Text.IsEmpty:
@@ -50,9 +51,9 @@ internal sealed class SealedResource(Redactor redactor)
                 case AttributeClass.Hash when attribute.Kind == ValueKind.Text: value = gate.Hash(batch.Bytes(attribute.Text)); kept = true; break;
                 default: value = default; kept = false; break;
             }
-            if (kept) SpanEncoding.KeyedValue(core, SpanEncoding.ResourceAttribute, key, value, gate.Text(value));
+            if (kept && (row?.Field > Field.None || gate.Allows(key))) SpanEncoding.KeyedValue(core, SpanEncoding.ResourceAttribute, key, value, gate.Text(value));
             else parts.Add(PayloadRole.Resource, key, attribute);
         }
-        parts.SealAll(batch, gate.Scope, keepLong, sealer, core, seal, ref gate.Counts);
+        parts.SealAll(batch, gate, keepLong, sealer, core, seal);
     }
 }

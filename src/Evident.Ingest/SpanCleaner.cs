@@ -6,7 +6,7 @@ namespace Evident.Ingest;
 /// The one choke point between what senders send and what is stored: conventions, content gate, redaction, sealing. A pure function of the batch, the scopes and their keys, but for
 /// the sealer. Thread safe; each call works on its own desk.
 /// </summary>
-public sealed class SpanCleaner(Conventions conventions, Redactor redactor, IngestLimits limits)
+public sealed class SpanCleaner(Conventions conventions, RuleSet rules, IngestLimits limits)
 {
     private const int KeptDesks = 8;
 
@@ -19,11 +19,11 @@ public sealed class SpanCleaner(Conventions conventions, Redactor redactor, Inge
         ArgumentNullException.ThrowIfNull(scopes);
         ArgumentNullException.ThrowIfNull(sealer);
         var clean = new CleanBatch(dirty.SpanCount) { Rejected = dirty.Rejected, RejectedReason = dirty.RejectedReason };
-        if (!desks.TryTake(out var desk)) desk = new CleaningDesk(conventions, redactor, limits);
+        if (!desks.TryTake(out var desk)) desk = new CleaningDesk(conventions, rules, limits);
         // A desk that a failing sealer left half used is not reused.
         desk.Start(dirty, scopes, sealer);
         foreach (ref readonly var span in dirty.Spans) desk.Clean(span, clean);
-        clean.Counts = desk.Counts;
+        if (desk.Tally.Total > 0) clean.Counts = desk.Tally.Counts.ToArray();
         if (desks.Count < KeptDesks) desks.Add(desk);
         return clean;
     }

@@ -51,14 +51,16 @@ internal sealed class BatchWriter(
 
     /// <summary>
     /// Finishes what the last run owed: entries that were committed to a partition and are not yet in the ledger. Runs on the opening thread, before
-    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run.
+    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run. The redaction rules come
+    /// behind it: what was owed was redacted by those before.
     /// </summary>
-    public void Recover()
+    public void Recover(RuleRecord rules)
     {
         heartbeat.Beat(Heartbeat.Started, spans: 0);
         Roll(clock.UnixMillis);
         Reseal(partition!);
         Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
+        rules.Record();
         partition.Begin();
         partition.ClearOutbox();
         Remember();

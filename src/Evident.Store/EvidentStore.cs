@@ -59,7 +59,7 @@ public sealed class EvidentStore : IDisposable
         writer = Held(open, new BatchWriter(
             options, clock, vault, ledger, partitions, approvals, queue,
             () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
-        writer.Recover();
+        writer.Recover(new RuleRecord(options.Redaction, ledger, ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
@@ -109,6 +109,9 @@ public sealed class EvidentStore : IDisposable
     public ReadyState Ready => (ReadyState)Volatile.Read(ref state);
 
     public IngestCounters Counters => new(writer.Counters.Accepted, writer.Counters.Duplicates, writer.Counters.Rejected, Volatile.Read(ref refused));
+
+    /// <summary>What redaction found in what was accepted, per rule, since the start.</summary>
+    public RedactionCounters Redactions => pipeline.Redactions;
 
     public VaultStatus Vault => vault.Status();
 

@@ -10,8 +10,10 @@ namespace Evident.Store;
 /// </summary>
 internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, WriteQueue queue)
 {
-    private readonly SpanCleaner cleaner = new(Conventions.Default, new Redactor(), options.Limits);
+    private readonly SpanCleaner cleaner = new(Conventions.Default, options.Redaction, options.Limits);
     private readonly ConcurrentDictionary<string, WorkspaceScopes> workspaces = new(StringComparer.Ordinal);
+
+    public RedactionCounters Redactions { get; } = new(options.Redaction);
 
     /// <summary>Completes when the request is durable. The batch is not used after this method has returned its task.</summary>
     public Task<IngestReceipt> Submit(SpanBatch dirty, IngestSource source)
@@ -20,6 +22,7 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
         try
         {
             var request = Prepare(dirty, source);
+            var found = request.Spans!.Counts; // the request is the writer's once it is queued
             try
             {
                 queue.Add(request);
@@ -30,6 +33,7 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
                 throw;
             }
 
+            Redactions.Add(found.Span);
             return request.Receipt.Task;
         }
         finally

@@ -12,6 +12,9 @@ public sealed class StoreOptions
 
     public ToolRegistry Tools { get; init; } = ToolRegistry.Empty;
 
+    /// <summary>The redaction rules in force.</summary>
+    public RuleSet Redaction { get; init; } = RuleSet.Default;
+
     /// <summary>Spans that may wait for the writer; a request beyond it is refused with <see cref="QueueFullException"/>.</summary>
     public int QueueSpans { get; init; } = 65_536;
 

@@ -4,6 +4,7 @@ using Evident.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -48,6 +49,9 @@ public sealed partial class EvidentWeb : IAsyncDisposable
 
     /// <summary>Where it listens, real ports instead of 0. Valid once started.</summary>
     public IReadOnlyList<string> Urls => [.. app.Urls];
+
+    /// <summary>The patterns of all mapped routes. Valid once started.</summary>
+    internal IReadOnlyList<string> Routes => [.. ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>().Select(e => e.RoutePattern.RawText ?? "")];
 
     /// <summary>The first HTTP address in the form in which it was asked for.</summary>
     public string Url

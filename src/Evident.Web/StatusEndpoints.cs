@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Evident.Ingest;
 using Evident.Platform;
 using Evident.Store;
 using Microsoft.AspNetCore.Builder;
@@ -31,8 +32,24 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
                 head.Size, head.PublishedSize, head.PublishedTime, scrub.ScrubbedTo, scrub.Errors, head.Anchored?.Size, head.Anchored?.Time ?? head.Anchored?.Recorded),
             new VaultStatusView("open", store.Vault.PayloadBytes),
             new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
+            Redaction(),
             Open: true,
             Rfc3339.FormatMillis(startedUnixMillis));
+    }
+
+    private RedactionStatusView Redaction()
+    {
+        var found = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        foreach (RedactionRule rule in store.Redactions.Rules.Rules)
+        {
+            if (store.Redactions.Of(rule.Index) is > 0 and var count)
+            {
+                found[rule.Name] = count;
+            }
+        }
+
+        RuleSet rules = store.Redactions.Rules;
+        return new RedactionStatusView(rules.Version, "sha256:" + Convert.ToHexStringLower(rules.Hash), found.Values.Sum(), found);
     }
 
     private Task HealthAsync(HttpContext context) => store.Ready == ReadyState.Failed
@@ -74,6 +91,15 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
         foreach ((int status, long count) in counters.RefusedByStatus)
         {
             Sample(text, string.Create(CultureInfo.InvariantCulture, $"evident_requests_refused_total{{status=\"{status}\"}}"), count);
+        }
+
+        Head(text, "evident_redactions_total", "counter", "Findings that were replaced, by rule, since the start; rules that never fired are left out.");
+        foreach (RedactionRule rule in store.Redactions.Rules.Rules)
+        {
+            if (store.Redactions.Of(rule.Index) is > 0 and var count)
+            {
+                Sample(text, $"evident_redactions_total{{rule=\"{rule.Name}\"}}", count);
+            }
         }
 
         Gauge(text, "evident_body_bytes_in_flight", "Bytes of request bodies held at this moment.", budget.Held);

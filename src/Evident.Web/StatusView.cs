@@ -4,7 +4,7 @@ namespace Evident.Web;
 
 // GET /api/v1/status; snake case.
 internal sealed record StatusView(
-    string Version, string Workspace, LedgerStatusView Ledger, VaultStatusView Vault, IngestStatusView Ingest, bool Open, string Started);
+    string Version, string Workspace, LedgerStatusView Ledger, VaultStatusView Vault, IngestStatusView Ingest, RedactionStatusView Redaction, bool Open, string Started);
 
 /// <param name="AnchoredSize">Largest size that a confirmation from outside was filed for; null when none was.</param>
 /// <param name="AnchoredTime">The witness's time, else when it was filed.</param>
@@ -14,6 +14,11 @@ internal sealed record LedgerStatusView(
 internal sealed record VaultStatusView(string State, long PayloadsBytes);
 
 internal sealed record IngestStatusView(long AcceptedSpans, long DuplicateSpans, long RejectedSpans, long RefusedRequests);
+
+/// <param name="Version">Version of the rules that ship.</param>
+/// <param name="Hash">SHA-256 of the rules in force, as in the ledger's <c>redaction.rules</c>.</param>
+/// <param name="Found">Findings since the start; by rule, those that fired.</param>
+internal sealed record RedactionStatusView(string Version, string Hash, long Found, SortedDictionary<string, long> Rules);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(StatusView))]

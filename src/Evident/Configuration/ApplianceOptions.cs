@@ -26,6 +26,8 @@ internal sealed class ApplianceOptions
 
     public LogOptions Log { get; } = new();
 
+    public RedactionSection Redaction { get; } = new();
+
     public SortedDictionary<string, SideEffectLevel> Tools { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The same values as <see cref="IngestLimits"/>, where their meaning stands.</summary>
@@ -92,6 +94,35 @@ internal sealed class ApplianceOptions
         public int LargeRunMillis { get; set; } = 2_000;
     }
 
+    /// <summary>The same values as <see cref="RedactionOptions"/>, where their meaning stands.</summary>
+    internal sealed class RedactionSection
+    {
+        public string Attributes { get; set; } = RedactionSettings.Gate;
+        public List<string> Allow { get; set; } = [];
+        public List<string> On { get; set; } = [];
+        public List<string> Off { get; set; } = [];
+        public List<string> Names { get; set; } = [];
+        public List<string> NotNames { get; set; } = [];
+        public SortedDictionary<string, string> Rules { get; set; } = new(StringComparer.Ordinal);
+        public SortedDictionary<string, TenantRedaction> Tenants { get; set; } = new(StringComparer.Ordinal);
+
+        public RedactionOptions ToOptions() => new()
+        {
+            On = On,
+            Off = Off,
+            AllowListOnly = Attributes == RedactionSettings.AllowList,
+            Everyone = new TenantRedaction { Rules = Rules, Names = Names, NotNames = NotNames, Allow = Allow },
+            Tenants = Tenants,
+        };
+
+        /// <summary>The rules in force; the one that ships where nothing is configured.</summary>
+        /// <exception cref="InvalidOperationException">The section was not checked; <see cref="ConfigurationFile"/> does.</exception>
+        public RuleSet ToRules() => IsDefault ? RuleSet.Default : RuleSet.TryBuild(ToOptions(), out var problems) ?? throw new InvalidOperationException(string.Join(' ', problems));
+
+        private bool IsDefault =>
+            Attributes == RedactionSettings.Gate && Allow.Count + On.Count + Off.Count + Names.Count + NotNames.Count + Rules.Count + Tenants.Count == 0;
+    }
+
     internal sealed class LogOptions
     {
         public string Level { get; set; } = "information";
@@ -104,6 +135,7 @@ internal sealed class ApplianceOptions
         DataDirectory = dataDirectory,
         Limits = Ingest.ToLimits(),
         Tools = new ToolRegistry(Tools),
+        Redaction = Redaction.ToRules(),
         QueueSpans = Queue.MaxSpans,
         QueueBytes = Queue.MaxBytes,
         GroupSpans = Queue.GroupSpans,

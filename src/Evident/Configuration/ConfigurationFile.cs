@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Evident.Ingest;
 
 namespace Evident.Configuration;
 
@@ -143,6 +144,8 @@ internal static class ConfigurationFile
 
     private static void CheckTogether(ApplianceOptions options, List<string> problems)
     {
+        RuleSet.TryBuild(options.Redaction.ToOptions(), out IReadOnlyList<string> wrongRules);
+        problems.AddRange(wrongRules);
         if (options.Vault.LongDays < options.Vault.ShortDays)
         {
             problems.Add($"vault.longDays is {options.Vault.LongDays}; it is allowed to be vault.shortDays ({options.Vault.ShortDays}) or more.");

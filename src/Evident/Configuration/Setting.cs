@@ -11,12 +11,12 @@ namespace Evident.Configuration;
 /// </summary>
 internal sealed class Setting
 {
-    private delegate string? Reader(JsonElement value, ApplianceOptions options);
+    internal delegate string? Reader(JsonElement value, ApplianceOptions options);
 
     private readonly Reader read;
     private readonly Action<Utf8JsonWriter, ApplianceOptions> write;
 
-    private Setting(string name, string allowed, string meaning, Reader read, Action<Utf8JsonWriter, ApplianceOptions> write)
+    internal Setting(string name, string allowed, string meaning, Reader read, Action<Utf8JsonWriter, ApplianceOptions> write)
     {
         (Name, Allowed, Meaning, this.read, this.write) = (name, allowed, meaning, read, write);
     }
@@ -127,6 +127,8 @@ internal sealed class Setting
         Whole("query.largeRunMillis", 0, 60_000, o => o.Query.LargeRunMillis, (o, v) => o.Query.LargeRunMillis = (int)v,
             "How often a run above query.largeRunSpans is recomputed while it grows and nobody asks for it."),
 
+        .. RedactionSettings.All,
+
         Choice("log.level", ["debug", "information", "warning", "error"], o => o.Log.Level, (o, v) => o.Log.Level = v,
             "The least severe message that is written to DATA/logs and stderr."),
         Whole("log.maxFileBytes", 65_536, 1L << 30, o => o.Log.MaxFileBytes, (o, v) => o.Log.MaxFileBytes = v,
@@ -158,7 +160,7 @@ internal sealed class Setting
             (json, options) => json.WriteNumberValue(get(options)));
     }
 
-    private static Setting Choice(
+    internal static Setting Choice(
         string name, string[] choices, Func<ApplianceOptions, string> get, Action<ApplianceOptions, string> set, string meaning)
     {
         string allowed = $"one of {string.Join(", ", choices.Select(c => $"\"{c}\""))}";
@@ -261,13 +263,13 @@ internal sealed class Setting
             });
     }
 
-    private static string Wrong(string name, JsonElement value, string allowed)
+    internal static string Wrong(string name, JsonElement value, string allowed)
     {
         string text = value.GetRawText();
         return $"{name} is {(text.Length > 80 ? text[..80] + "…" : text)}; it is allowed to be {allowed}.";
     }
 
-    private static List<string>? Texts(JsonElement value)
+    internal static List<string>? Texts(JsonElement value)
     {
         if (value.ValueKind != JsonValueKind.Array)
         {
@@ -288,7 +290,7 @@ internal sealed class Setting
         return texts;
     }
 
-    private static void WriteTexts(Utf8JsonWriter json, IReadOnlyList<string> texts)
+    internal static void WriteTexts(Utf8JsonWriter json, IReadOnlyList<string> texts)
     {
         json.WriteStartArray();
         foreach (string text in texts)

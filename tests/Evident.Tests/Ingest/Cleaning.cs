@@ -38,13 +38,18 @@ internal sealed class NamedScopes : IScopes
 
 internal static class Cleaning
 {
-    internal static readonly SpanCleaner Cleaner = new(Conventions.Default, new Redactor(), new IngestLimits());
+    internal static readonly SpanCleaner Cleaner = new(Conventions.Default, RuleSet.Default, new IngestLimits());
 
-    internal static CleanBatch Clean(OtlpRequest request, RecordingSealer sealer, bool json = false)
+    internal static CleanBatch Clean(OtlpRequest request, RecordingSealer sealer, bool json = false) => Clean(into =>
+    {
+        if (json) OtlpJsonDecoder.Decode(request.Json(), new IngestLimits(), into);
+        else OtlpTraceDecoder.Decode(request.Protobuf(), new IngestLimits(), into);
+    }, sealer);
+
+    internal static CleanBatch Clean(Action<SpanBatch> decode, RecordingSealer sealer)
     {
         using var batch = SpanBatch.Rent();
-        if (json) OtlpJsonDecoder.Decode(request.Json(), new IngestLimits(), batch);
-        else OtlpTraceDecoder.Decode(request.Protobuf(), new IngestLimits(), batch);
+        decode(batch);
         return Cleaner.Clean(batch, new NamedScopes(), sealer);
     }
 

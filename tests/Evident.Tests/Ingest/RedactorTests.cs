@@ -5,7 +5,7 @@ using Evident.Ingest;
 
 namespace Evident.Tests.Ingest;
 
-public sealed class RedactorTests
+public sealed class RedactorTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     private static readonly Redactor Redactor = new();
 
@@ -32,6 +32,9 @@ public sealed class RedactorTests
         { "020 7946 0958", "[phone]" },
         { "0049 30 901820", "[phone]" },
         { "call 00491701234567 now", "call [phone] now" },
+        { "at f (+4915512345678:1)", "at f ([phone]:1)" },
+        { "mailbox:+1-415-555-0134", "mailbox:[phone]" },
+        { "failed with 0171 2345678: no answer", "failed with [phone]: no answer" },
         { "Basic dXNlcjpwYXNzd29yZDEyMw==", "Basic [token]" },
         { "ya29." + "a0AfH6SMBx1yZ2k3_4w-5v6u7t8s9r", "[token]" },
         { "Bearer " + Alnum36, "Bearer [token]" },
@@ -154,6 +157,8 @@ public sealed class RedactorTests
         [
             "@", "a@", "a@b.", "a@b.c", "sk-", "-sk-", "eyJ", ".eyJ", "eyJaaaaaaaaaaaa.", "-eyJaaaaaaaaaaaa.eyJ", "://", "://a:", "0 ", "1-", "4 ", "+1 ", "(", "4111 ", "DE", "DE12 ", "DE12", "bearer ", "authorization: basic ",
             "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "password=", "password=\"", "xoxb-", "%40", "a%40", "\\u0040", "\\", "ghp_", "hf_", "SG.", "9", "0", ".", "AKIA", "api_key:",
+            "=", ":", "a=", "token=", "token:\"", "/aaaaaaaaaaaa", "aaaaaaaaaaaa+", "YWFhYWFhYWFh", "YUBiLmlv ", "%25", "%2540", "\\\\u0040", "{\"a\":", "[\"", "\\\"{", "_", "-", "whsec_", "whsec_a", "8Q~", "hooks.slack.com/", "Basic YTpi ", "Cookie: a=",
+            "-----BEGIN PRIVATE KEY----- -----END", "PuTTY-User-Key-File-", "eyJaaaaaaaaaaaa..", "AC", "SK0123456789abcdef", "M.a", "t1.aaaaaaaaaaaaaaaaaaaaaaaa.", "access_token$production$", "12345678:AA", "756.", "AB12", "ABCDE1234",
         ];
         Redactor.Redact(Repeat("warm up a@b.io ", 1000));
         foreach (string unit in units)
@@ -161,8 +166,24 @@ public sealed class RedactorTests
             byte[] shorter = Repeat(unit, 250_000 / unit.Length).Utf8(), longer = Repeat(unit, 2_000_000 / unit.Length).Utf8();
             double small = Enumerable.Range(0, 3).Min(_ => Time(shorter));
             double large = Time(longer);
+            output.WriteLine($"{large,8:F0} ms for 2 MB of '{unit}'");
             Assert.True(large < 8 * small * 4 + 500, $"'{unit}': 250 kB took {small:F1} ms, 2 MB {large:F1} ms");
             Assert.True(large < 20_000, $"'{unit}': 2 MB took {large:F1} ms");
+        }
+
+        // Every level of base64 with something that may be an escape beside it.
+        foreach (string ending in (string[])[" %41", " \\u0041", " %2541 \\"])
+        {
+            double small = Enumerable.Range(0, 3).Min(_ => Time(Levels(100_000, ending))), large = Time(Levels(800_000, ending));
+            output.WriteLine($"{large,8:F0} ms for 800 kB in four levels of base64 with '{ending}'");
+            Assert.True(large < 8 * small * 4 + 500, $"levels of base64 with '{ending}': 100 kB took {small:F1} ms, 800 kB {large:F1} ms");
+        }
+
+        static byte[] Levels(int length, string ending)
+        {
+            string text = Repeat("plain words ", length / 12);
+            for (int level = 0; level < 4; level++) text = Convert.ToBase64String(Encoding.UTF8.GetBytes(text + ending)) + ending;
+            return text.Utf8();
         }
 
         static double Time(byte[] text)
@@ -170,6 +191,50 @@ public sealed class RedactorTests
             var watch = Stopwatch.StartNew();
             Redactor.Redact(Encoding.UTF8.GetString(text));
             return watch.Elapsed.TotalMilliseconds;
+        }
+    }
+
+    [Fact]
+    public void Json_in_strings_is_looked_into_however_deep_it_is()
+    {
+        string inner = "{\"mail\":\"a@b.io\",\"password\":\"hunter22\",\"n\":1}";
+        string text = inner;
+        for (int depth = 0; depth < 16; depth++)
+        {
+            string redacted = Redactor.Redact(text);
+            Assert.DoesNotContain("a@b.io", redacted, StringComparison.Ordinal);
+            if (depth <= 4) Assert.DoesNotContain("hunter22", redacted, StringComparison.Ordinal);
+            using (JsonDocument.Parse(redacted)) { } // still JSON
+            text = JsonSerializer.Serialize(new Dictionary<string, string> { ["in"] = text }); // the escapes double the text
+        }
+    }
+
+    [Fact]
+    public void Encodings_inside_one_another_are_looked_into()
+    {
+        string text = "mail a@b.io";
+        for (int depth = 0; depth < 4; depth++)
+        {
+            text = Convert.ToBase64String(Encoding.UTF8.GetBytes("see " + text));
+            Assert.False(Redactor.IsClean(text.Utf8()), $"base64, {depth + 1} times");
+            Assert.Contains("[email]", Redactor.Redact("x " + text + " y"), StringComparison.Ordinal);
+        }
+        Assert.Contains("[email]", Redactor.Redact("q=" + Uri.EscapeDataString(Convert.ToBase64String("mail a@b.io ok"u8))), StringComparison.Ordinal);
+        Assert.Contains("[secret]", Redactor.Redact("{\"pass\\u0077ord\":\"x\"}"), StringComparison.Ordinal);
+        Assert.Contains("[email]", Redactor.Redact(new string('x', 70_000) + " " + Convert.ToBase64String(Encoding.UTF8.GetBytes(new string('y', 90_000) + " a@b.io"))), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Findings_side_by_side_are_each_found()
+    {
+        string token = "ghp_" + Alnum36;
+        Assert.Equal("[card]_[api_key]", Redactor.Redact("4111111111111111_" + token));
+        Assert.Equal("[api_key] [api_key],[api_key];[email]", Redactor.Redact($"{token} {token},{token};a@b.io"));
+        // At every place against the blocks of the scan.
+        for (int at = 0; at < 140; at++)
+        {
+            string before = new('.', at);
+            Assert.Equal($"{before}[api_key] a [email] b [phone]", Redactor.Redact($"{before}{token} a x@y.io b +49 30 901820"));
         }
     }
 

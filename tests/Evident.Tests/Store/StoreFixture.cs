@@ -200,8 +200,8 @@ internal sealed class TemporaryStore : IDisposable
 
     public IReadOnlyList<RunView> Runs(RunFilter? filter = null) => Store.FindRuns(filter ?? new RunFilter(Limit: 500), default).Runs;
 
-    /// <summary>Every ledger entry about what agents did, as (type, JSON).</summary>
-    public List<(string Type, JsonElement Json)> Ledger() => [.. Entries().Where(e => !e.Type.StartsWith("ledger.", StringComparison.Ordinal))];
+    /// <summary>Every ledger entry but the ledger's own and the rules in force, as (type, JSON).</summary>
+    public List<(string Type, JsonElement Json)> Ledger() => [.. Entries().Where(e => !e.Type.StartsWith("ledger.", StringComparison.Ordinal) && e.Type != "redaction.rules")];
 
     /// <summary>The heartbeats' states, oldest first.</summary>
     public string[] Beats() => [.. Entries().Where(e => e.Type == "ledger.heartbeat").Select(e => e.Json.GetProperty("heartbeat").GetProperty("state").GetString()!)];

@@ -31,6 +31,9 @@ internal sealed class RunningWeb : IAsyncDisposable
     /// <summary>Where gRPC is spoken, as an http:// address.</summary>
     public string GrpcUrl => web.Urls[^1];
 
+    /// <summary>Every route that the listener maps, as patterns.</summary>
+    public IReadOnlyList<string> Routes => web.Routes;
+
     public static async Task<RunningWeb> StartAsync(IngestLimits? limits = null, HttpLimits? http = null, Func<string, StoreOptions>? options = null)
     {
         var data = new TemporaryDirectory();
@@ -63,6 +66,23 @@ internal sealed class RunningWeb : IAsyncDisposable
         request.Headers.TransferEncodingChunked = chunked;
         HttpResponseMessage response = await Client.SendAsync(request);
         return ((int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, await response.Content.ReadAsByteArrayAsync(), response);
+    }
+
+    /// <summary>A unary gRPC call with one plain message: whether it ended with status 0, and all that was answered.</summary>
+    public async Task<(bool Taken, byte[] Reply)> CallAsync(string path, byte[] message)
+    {
+        byte[] frame = new byte[5 + message.Length];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(1), (uint)message.Length);
+        message.CopyTo(frame, 5);
+        using var request = new HttpRequestMessage(HttpMethod.Post, GrpcUrl + path)
+        {
+            Version = System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new ByteArrayContent(frame),
+        };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+        using HttpResponseMessage response = await Client.SendAsync(request);
+        byte[] reply = await response.Content.ReadAsByteArrayAsync();
+        string told = response.Headers + response.TrailingHeaders.ToString();
+        return (response.TrailingHeaders.TryGetValues("grpc-status", out var status) && status.Single() == "0", [.. reply, .. System.Text.Encoding.UTF8.GetBytes(told)]);
     }
 
     public async ValueTask DisposeAsync()
