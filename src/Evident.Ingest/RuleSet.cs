@@ -20,14 +20,14 @@ public sealed record RedactionOptions
     public TenantRedaction Everyone { get; init; } = new();
 
     /// <summary>In force for one tenant beside the rest, by the name that senders give it.</summary>
-    public IReadOnlyDictionary<string, TenantRedaction> Tenants { get; init; } = new SortedDictionary<string, TenantRedaction>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, TenantRedaction> Tenants { get; init; } = new Dictionary<string, TenantRedaction>(StringComparer.Ordinal);
 }
 
 /// <summary>The part of the configuration that a tenant may have of its own.</summary>
 public sealed record TenantRedaction
 {
     /// <summary>Patterns by rule name; what such a rule finds becomes <c>[name]</c>.</summary>
-    public IReadOnlyDictionary<string, string> Rules { get; init; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, string> Rules { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>Further names of secrets, with <c>*</c> at the beginning or the end.</summary>
     public IReadOnlyList<string> Names { get; init; } = [];
@@ -222,7 +222,7 @@ public sealed class RuleSet
 
     private TenantRules Make(RedactionOptions options, TenantRedaction everyone, TenantRedaction own, IEnumerable<Shape> shapes)
     {
-        bool[] on = [.. Rules.Select(rule => rule.On)];
+        bool[] on = Array.ConvertAll([.. Rules], rule => rule.On);
         foreach (string name in own.Rules.Keys)
             if (byName.TryGetValue(name, out int index)) on[index] = true;
         var names = new SecretNames(everyone.Names.Concat(own.Names), everyone.NotNames.Concat(own.NotNames));
@@ -244,12 +244,12 @@ public sealed class RuleSet
         Write(to, "ordinary name", SecretNames.Ordinary);
         Write(to, "query name", SecretNames.QueryNames);
         Write(to, "", options.Everyone);
-        foreach (var (tenant, own) in options.Tenants.OrderBy(pair => pair.Key, StringComparer.Ordinal)) Write(to, "tenant\t" + tenant.ReplaceLineEndings(" ") + "\t", own);
+        foreach (string tenant in options.Tenants.Keys.Order(StringComparer.Ordinal)) Write(to, "tenant\t" + tenant.ReplaceLineEndings(" ") + "\t", options.Tenants[tenant]);
     }
 
     private static void Write(StringBuilder to, string head, TenantRedaction own)
     {
-        foreach (var (name, pattern) in own.Rules.OrderBy(pair => pair.Key, StringComparer.Ordinal)) to.Append(head).Append("own pattern\t").Append(name).Append('\t').Append(pattern).Append('\n');
+        foreach (string name in own.Rules.Keys.Order(StringComparer.Ordinal)) to.Append(head).Append("own pattern\t").Append(name).Append('\t').Append(own.Rules[name]).Append('\n');
         Write(to, head + "own secret name", own.Names);
         Write(to, head + "own ordinary name", own.NotNames);
         Write(to, head + "allowed key", own.Allow);
@@ -274,7 +274,7 @@ internal sealed class AllowList
     internal AllowList(IEnumerable<string> keys)
     {
         string[] all = [.. keys.Distinct(StringComparer.Ordinal)];
-        exact = new Utf8Map<bool>([.. all.Where(k => !k.EndsWith('*')).Select(k => KeyValuePair.Create(k, true))]);
+        exact = new Utf8Map<bool>(Array.ConvertAll(Array.FindAll(all, k => !k.EndsWith('*')), k => KeyValuePair.Create(k, true)));
         prefixes = [.. all.Where(k => k.EndsWith('*')).Select(k => Encoding.UTF8.GetBytes(k[..^1]))];
     }
 

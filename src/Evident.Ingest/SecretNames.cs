@@ -88,7 +88,8 @@ internal sealed class SecretNames
     }
 
     /// <summary>As names are compared: small letters, without <c>_ - .</c> and blanks.</summary>
-    internal static string Fold(string name) => string.Concat(name.Where(c => c is not ('_' or '-' or '.' or ' ')).Select(char.ToLowerInvariant));
+    internal static string Fold(string name) => name.Replace("_", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal)
+        .Replace(" ", "", StringComparison.Ordinal).ToLowerInvariant();
 
     /// <summary>The verdict on a name as a whole or, where it has dots, on its last part.</summary>
     internal NameVerdict Judge(ReadOnlySpan<byte> name)

@@ -149,7 +149,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         limits.MaxRequestBodySize = setup.Ingest.MaxBodyBytes; // as sent; the inflated size is bounded where it is inflated
         limits.MaxRequestBufferSize = Math.Max(RequestBufferBytes, http.MaxRequestLineBytes); // what a connection may hold before anybody reads
         limits.MinRequestBodyDataRate = new MinDataRate(http.MinBodyBytesPerSecond, TimeSpan.FromSeconds(http.BodyGraceSeconds));
-        foreach (ListenAddress listen in setup.Listen.OrderBy(a => a.IsGrpc)) // the page's address is the first
+        foreach (ListenAddress listen in setup.Listen.Where(a => !a.IsGrpc).Concat(setup.Listen.Where(a => a.IsGrpc))) // the page's address is the first
         {
             foreach (IPAddress address in listen.Addresses)
             {
