@@ -708,9 +708,10 @@ class Directory:
             if error.errno == errno.ELOOP:
                 raise NotPlain(error.errno, "a link") from None
             raise
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
             os.close(handle)
-            raise NotPlain(0, "not a regular file")
+            raise IsADirectoryError(errno.EISDIR, "a directory") if stat.S_ISDIR(mode) else NotPlain(0, "not a regular file")
         return os.fdopen(handle, "rb", 1 << 16)
 
     def read(self, name, limit):
@@ -900,6 +901,7 @@ class Pass:
         self.withheld_entries = 0
         self.losses, self.scopes = 0, {}                     # scope -> (next scope_seq, losses when it was seen)
         self.epoch_start, self.epoch_boot = 0, (None, 0)
+        self.anchor = None                                   # largest size that something from outside confirms
         self.newest = None                                   # newest validly signed note
         self.story = Story(report)
 
@@ -2039,7 +2041,7 @@ class Bundle:
         elif sound and ledger.size > size:
             self.find(32, "MANIFEST.json", "the ledger has more entries than its head")
         elif sound and tiles and ledger.size == size:
-            Tiles(self, tiles).check(self.segments)
+            Tiles(self, tiles).check(self.segments, size)
 
     def check_manifest_note(self, origin, identity):
         if not self.note or not identity:
@@ -2082,12 +2084,15 @@ class Tiles:
         self.listed = {file["name"]: (file["bytes"], file["sha256"]) for file in listed}
         self.levels, self.bundle, self.counts = [[]], [], [0]
 
-    def check(self, segments):
+    def check(self, segments, size):
         for path in segments:
             with self.files.open(path) as file:
                 for _, _, line, _ in read_lines(file, path):
+                    if size == 0:
+                        break                                # a torn tail
                     if not line.startswith(b'{"checkpoint"'):
                         self.entry(line)
+                        size -= 1
         for level, hashes in enumerate(self.levels):
             if hashes:
                 self.compare("tile/%d/%s.p/%d" % (level, self.number(self.counts[level]), len(hashes)), b"".join(hashes))

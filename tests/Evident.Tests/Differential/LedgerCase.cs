@@ -15,6 +15,9 @@ internal sealed class LedgerCase
 
     public long? MaxUnanchored { get; set; }
 
+    /// <summary>What is verified in place of the files, when they were packed.</summary>
+    public byte[]? Archive { get; set; }
+
     public LedgerCase Copy()
     {
         var copy = new LedgerCase { MaxUnanchored = MaxUnanchored };
@@ -33,7 +36,11 @@ internal sealed class LedgerCase
         var read = new LedgerCase();
         foreach (string directory in Directory.GetDirectories(Path.Combine(data, folder), "*", SearchOption.AllDirectories).Prepend(Path.Combine(data, folder)))
         {
-            read.Folders.Add(Path.GetRelativePath(data, directory));
+            if (directory != data && directory != Path.Combine(data, ""))
+            {
+                read.Folders.Add(Path.GetRelativePath(data, directory));
+            }
+
             foreach (string file in Directory.GetFiles(directory))
             {
                 read.Files[Path.GetRelativePath(data, file)] = File.ReadAllBytes(file);
@@ -87,6 +94,11 @@ internal sealed class LedgerCase
         foreach (var (name, content) in Files)
         {
             string path = Path.Combine(data, name);
+            if (Folders.Contains(name))
+            {
+                continue; // a folder was put in its place
+            }
+
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             if (content is null)
             {
@@ -98,7 +110,13 @@ internal sealed class LedgerCase
             }
         }
 
-        var arguments = new List<string> { data };
+        string archive = Path.Combine(directory, "bundle.tar");
+        if (Archive is not null)
+        {
+            File.WriteAllBytes(archive, Archive);
+        }
+
+        var arguments = new List<string> { Archive is null ? data : archive };
         for (int i = 0; i < Heads.Count; i++)
         {
             string path = Path.Combine(directory, $"known{i}.note");
