@@ -2165,7 +2165,10 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
             pass                                             # said when the note is judged
     torn = False
     readable = not is_part or bundle.open_part(ledger)
-    if readable:
+    if not readable:                                         # nothing of the ledger can be checked, nor a head against it
+        ledger.origin = ledger.identity = None
+        ledger.keys.clear()
+    else:
         torn = read_ledger(files, segments, ledger, report)
         ledger.finish()
         ledger.story.finish()

@@ -86,7 +86,7 @@ internal sealed class LedgerCase
 
         string data = Path.Combine(directory, "data");
         Directory.CreateDirectory(data);
-        foreach (string folder in Folders)
+        foreach (string folder in Folders.Where(folder => !Files.ContainsKey(folder) || !Files.Keys.Any(f => (folder + "/").StartsWith(f + "/", StringComparison.Ordinal))))
         {
             Directory.CreateDirectory(Path.Combine(data, folder));
         }
@@ -94,9 +94,9 @@ internal sealed class LedgerCase
         foreach (var (name, content) in Files)
         {
             string path = Path.Combine(data, name);
-            if (Folders.Contains(name))
+            if (Folders.Contains(name) || Files.Keys.Any(f => name.StartsWith(f + "/", StringComparison.Ordinal)))
             {
-                continue; // a folder was put in its place
+                continue; // a folder was put in its place, or a file in that of its folder
             }
 
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
