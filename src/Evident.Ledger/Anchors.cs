@@ -27,11 +27,6 @@ internal sealed class Anchors
     public Anchors(LedgerFolder? ledger, TlogPolicy? policy, List<Finding> findings)
     {
         (this.policy, this.findings) = (policy, findings);
-        if (ledger is null)
-        {
-            return;
-        }
-
         LedgerFiles.ListInside(ledger, AnchorNotes.Folder, findings, (name, path) =>
         {
             bool note = AnchorNotes.TryParseName(name, out long size, out string keyId);

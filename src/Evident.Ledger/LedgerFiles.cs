@@ -33,15 +33,16 @@ internal sealed class LedgerFiles
 
     public static LedgerFiles List(string directory) => List(new DirectoryFolder(directory));
 
-    /// <param name="inBundle">Of a bundle: range.json may stand there, and the head store need not.</param>
-    public static LedgerFiles List(LedgerFolder folder, bool inBundle = false)
+    /// <param name="inBundle">Of a bundle: the head store need not be there.</param>
+    /// <param name="isPart">Of a part of a ledger: segments and range.json are all that belongs there.</param>
+    public static LedgerFiles List(LedgerFolder folder, bool inBundle = false, bool isPart = false)
     {
         var segments = new List<SegmentName>();
         var published = new List<(long, string)>();
         var quarantined = new List<string>();
         var findings = new List<Finding>();
         var unfinished = new List<string>();
-        ListInside(folder, "checkpoints", findings, (name, path) =>
+        ListInside(isPart ? null : folder, "checkpoints", findings, (name, path) =>
         {
             // before the segments: a writer may begin one and publish its size while this looks
             bool note = LedgerFormat.TryParseName(name, LedgerFormat.NoteSuffix, out long size);
@@ -71,13 +72,13 @@ internal sealed class LedgerFiles
             {
                 unfinished.Add(item.Name);
             }
-            else if (item.Kind == FolderItemKind.Folder && item.Name == "quarantine")
+            else if (item.Kind == FolderItemKind.Folder && item.Name == "quarantine" && !isPart)
             {
                 // Notes of a lost history lie there too; only torn tails are told by recovery entries.
                 quarantined.AddRange(folder.List(item.Name).Where(i => i.Kind == FolderItemKind.File && !i.Name.EndsWith(LedgerFormat.NoteSuffix, StringComparison.Ordinal))
                     .Select(i => i.Name));
             }
-            else if (plain ? !(head || OtherFiles.Contains(item.Name) || (inBundle && item.Name == LedgerRange.FileName)) : item.Kind == FolderItemKind.Folder && !KnownDirectories.Contains(item.Name))
+            else if (item.Kind != FolderItemKind.Other && !Belongs(item.Name, plain, inBundle, isPart))
             {
                 findings.Add(new Finding(Verdict.Notes, $"{item.Name} does not belong in a ledger directory.", item.Name));
             }
@@ -99,6 +100,11 @@ internal sealed class LedgerFiles
         return new LedgerFiles(segments, published, quarantined, findings);
     }
 
+    private static bool Belongs(string name, bool plain, bool inBundle, bool isPart) =>
+        isPart ? plain && name == LedgerRange.FileName
+        : plain ? HeadFiles.Contains(name) || OtherFiles.Contains(name) || (inBundle && name == LedgerRange.FileName)
+        : KnownDirectories.Contains(name);
+
     private static void NoteMissing(HashSet<string> there, List<Finding> findings)
     {
         if (!there.Contains("genesis.note"))
@@ -114,9 +120,9 @@ internal sealed class LedgerFiles
 
     /// <summary>The notes in a folder of the ledger directory; what else stands there is a finding, but for their unfinished copies.</summary>
     /// <param name="take">Given a name, and the path when it is a plain file; says whether that is a note's name.</param>
-    internal static void ListInside(LedgerFolder ledger, string folder, List<Finding> findings, Func<string, string?, bool> take)
+    internal static void ListInside(LedgerFolder? ledger, string folder, List<Finding> findings, Func<string, string?, bool> take)
     {
-        if (ledger.IsLink(folder))
+        if (ledger is null || ledger.IsLink(folder))
         {
             return; // reported where the ledger directory is listed
         }

@@ -178,7 +178,7 @@ internal sealed class Verification(
     /// <summary>A part of a ledger in a bundle: range.json connects it with the bundle's checkpoint, which stands in place of the notes beside a ledger.</summary>
     private VerifyReport? RunPart(CancellationToken cancellation)
     {
-        files = LedgerFiles.List(folder, inBundle: true);
+        files = LedgerFiles.List(folder, inBundle: true, isPart: true);
         findings.AddRange(files.Findings);
         var anchors = new Anchors(null, trust.Policy, findings); // a part has no anchors/
         var head = bundle!.ReadCheckpoint();

@@ -1426,7 +1426,7 @@ HEADS = ("genesis.note", "head.a", "head.b")
 OTHERS = ("incarnation.pending", "incarnation.pending.tmp") + tuple(name + ".tmp" for name in HEADS)
 
 
-def find_files(files, base, report, bundle):
+def find_files(files, base, report, bundle, is_part):
     """(segments in order, paths of notes, torn tails in quarantine) of the ledger directory; says what should not be there."""
     top = files.list(base)
     segments, notes = [], []
@@ -1438,12 +1438,14 @@ def find_files(files, base, report, bundle):
             segments += [None] if SEGMENT.fullmatch(name) else []    # nobody can read it
         elif SEGMENT.fullmatch(name):
             segments.append(path)
+        elif is_part and not (kind == "file" and name == "range.json"):
+            report.note(None, path, "does not belong in a part of a ledger")
         elif name in HEADS:
             notes.append(path)
         elif not (kind == "folder" and name in INSIDE or kind == "file" and (name in OTHERS or last and name == last + ".tmp"
                                                                                   or bundle and name == "range.json")):
             report.note(None, path, "a stray file")
-    for folder in ("checkpoints", "anchors"):
+    for folder in () if is_part else ("checkpoints", "anchors"):
         form = INSIDE[folder]
         for name, kind in sorted(files.list(os.path.join(base, folder)).items() if top.get(folder) == "folder" else ()):
             path = os.path.join(base, folder, name)
@@ -1453,7 +1455,7 @@ def find_files(files, base, report, bundle):
                 notes.append(path)
             elif not (kind == "file" and name.endswith(".tmp") and form.fullmatch(name[:-4])):
                 report.note(None, path, "a stray file")
-    torn = files.list(os.path.join(base, "quarantine")) if top.get("quarantine") == "folder" else {}
+    torn = files.list(os.path.join(base, "quarantine")) if top.get("quarantine") == "folder" and not is_part else {}
     if segments and not bundle and HEADS[0] not in top:
         report.note(None, base, "genesis.note is not there")
     if segments and not bundle and not top.keys() & set(HEADS[1:]):
@@ -2151,13 +2153,11 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
     is_part = files.list(base).get("range.json") in ("file", "link")
     bundle = Bundle(files, is_part) if any(top.get(mark) in ("file", "link") for mark in Bundle.MARKS) else None
     is_part = bundle is not None and is_part
-    segments, notes, quarantined = find_files(files, base, report, bundle)
+    segments, notes, quarantined = find_files(files, base, report, bundle, is_part)
     filed = [note for note in notes if os.path.basename(os.path.dirname(note)) == "anchors"]
     notes = [note for note in notes if note not in filed]
     if not segments and not (is_part or report.findings):
         bundle, notes, filed = None, [], []                  # a ledger that is not there has nothing beside it
-    if is_part:
-        notes, filed = [], []                                # a part has none
     for note in notes + filed + ["checkpoint"]:
         try:
             ledger.wanted.add(parse_note(files.read(note, MAX_NOTE)).size)
