@@ -54,13 +54,15 @@ internal sealed class BatchWriter(
     /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run. The redaction rules come
     /// behind it: what was owed was redacted by those before.
     /// </summary>
-    public void Recover(RuleRecord rules)
+    /// <param name="finish">What else the last run left half done, for which the ledger is needed.</param>
+    public void Recover(RuleRecord rules, Action finish)
     {
         heartbeat.Beat(Heartbeat.Started, spans: 0);
         Roll(clock.UnixMillis);
         Reseal(partition!);
         Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
         rules.Record();
+        finish();
         partition.Begin();
         partition.ClearOutbox();
         Remember();

@@ -33,6 +33,10 @@ public sealed class EvidentStore : IDisposable
     private readonly PayloadReads payloads;
     private readonly AnchorFiling anchors;
     private readonly LedgerExports exports;
+    private readonly StoreActs acts;
+    private readonly LegalHolds holds;
+    private readonly Retention retention;
+    private readonly VaultActs vaultActs;
     private readonly Thread writing;
     private readonly Scrubber scrubber;
     private readonly object gate = new();
@@ -59,7 +63,9 @@ public sealed class EvidentStore : IDisposable
         writer = Held(open, new BatchWriter(
             options, clock, vault, ledger, partitions, approvals, queue,
             () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
-        writer.Recover(new RuleRecord(options.Redaction, ledger, ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log));
+        var newest = new NewestEntry(ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log);
+        VaultActs.RefuseOldKeystore(vault, newest, ledger.Head.Size);
+        writer.Recover(new RuleRecord(options.Redaction, ledger, newest), () => VaultActs.FinishShredding(options, clock, vault, ledger, log));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
@@ -70,11 +76,16 @@ public sealed class EvidentStore : IDisposable
         payloads = new PayloadReads(vault, pipeline, queue, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
         exports = new LedgerExports(ledgerDirectory, pipeline, queue, clock);
+        acts = new StoreActs(vault, pipeline, queue);
+        holds = new LegalHolds(Path.Combine(options.DataDirectory, "vault"));
+        retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, log);
+        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, tenant => pipeline.ScopesOf(DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
         projections.Start();
         writing = writer.Start();
         scrubber.Start();
+        retention.Start();
     }
 
     /// <summary>
@@ -245,6 +256,12 @@ public sealed class EvidentStore : IDisposable
         return directory.Find(filter, cancellation);
     }
 
+    private IReadOnlyList<string> ReferencesOf(string runId, CancellationToken cancellation)
+    {
+        projections.CatchUp(options.QueryWaitMillis, cancellation);
+        return [.. directory.TracesOf(DefaultWorkspace, runId, cancellation).SelectMany(t => spans.ReferencesOf(DefaultWorkspace, t.Trace, t.FirstDay, cancellation))];
+    }
+
     /// <summary>By the shown id, or by the id of one of the run's traces; null when there is no such run.</summary>
     public RunStory? GetRun(string runId, CancellationToken cancellation)
     {
@@ -332,6 +349,9 @@ public sealed class EvidentStore : IDisposable
         }
     }
 
+    /// <summary>Rotation, shredding, legal holds and retention of the vault.</summary>
+    public VaultActs VaultActs => vaultActs;
+
     /// <summary>Files the cosignatures under a copy of a published note, each as a file in <c>anchors/</c> and an entry; both are durable on return.</summary>
     /// <exception cref="AnchorRefusedException">The note is not this ledger's, or carries nothing to file.</exception>
     public Task<IReadOnlyList<FiledAnchor>> FileAnchorAsync(byte[] note, Actor actor, CancellationToken cancellation) => anchors.FileAsync(note, actor, cancellation);
@@ -354,6 +374,7 @@ public sealed class EvidentStore : IDisposable
         Interlocked.CompareExchange(ref state, (int)ReadyState.Stopping, (int)ReadyState.Ready);
         LedgerCheck.Dispose();
         scrubber.Dispose();
+        retention.Dispose();
         queue.Close(null);
         readers.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot
         projections.Dispose();

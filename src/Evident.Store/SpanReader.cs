@@ -29,6 +29,26 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
             .OrderBy(m => m.Span.StartNanos).ThenBy(m => m.Span.SpanId.Value)];
     }
 
+    /// <summary>Every payload that any revision of a span of the trace names.</summary>
+    public IReadOnlyList<string> ReferencesOf(string workspace, TraceId trace, string? firstDay, CancellationToken cancellation)
+    {
+        var references = new List<string>();
+        foreach (var file in partitions.Files)
+        {
+            if (firstDay is null || string.CompareOrdinal(file.Name, firstDay) >= 0)
+            {
+                var found = new List<StoredSpan>();
+                file.TryRead(reader => reader.ReadTrace(trace, workspace, long.MaxValue, found, cancellation), log);
+                foreach (var span in found)
+                {
+                    references.AddRange(span.Payloads.Select(p => p.Ref));
+                }
+            }
+        }
+
+        return references;
+    }
+
     public SpanView View(MergedSpan merged, IReadOnlyList<long> ledger)
     {
         var span = merged.Span;

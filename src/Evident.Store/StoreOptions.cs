@@ -48,6 +48,12 @@ public sealed class StoreOptions
     /// <summary>Days a payload is kept when its run failed or was interrupted.</summary>
     public int VaultLongDays { get; init; } = 30;
 
+    /// <summary>Payloads whose day is over are looked for this often, and at the start; 0: never, which is for tests.</summary>
+    internal int SweepMinutes { get; init; } = 10;
+
+    /// <summary>Told between the steps of a shredding; what it throws is a crash there. Test seam.</summary>
+    internal Action<string> ShredStep { get; init; } = static _ => { };
+
     /// <summary>Scopes (workspace, tenant) before further tenants share the overflow scope.</summary>
     public int MaxScopes { get; init; } = 4_096;
 

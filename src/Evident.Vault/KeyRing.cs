@@ -113,6 +113,83 @@ internal sealed class KeyRing : IDisposable
 
     public Kek? KekById(uint id) => byKekId.GetValueOrDefault(id);
 
+    public bool Any(Predicate<Kek> match)
+    {
+        lock (rewriteGate)
+        {
+            return store.Keks.Exists(match);
+        }
+    }
+
+    /// <summary>Writes the next generation with the same keys: the key that sealed the one before is destroyed.</summary>
+    public void Rotate()
+    {
+        lock (rewriteGate)
+        {
+            files.Rewrite(store, clock.UnixMillis);
+        }
+    }
+
+    /// <summary>
+    /// One generation without the keys that match, however many there are; none is written when none does. When this returns they are destroyed: on the disk (level L1), and here.
+    /// </summary>
+    /// <returns>Keys that were forgotten.</returns>
+    public int Forget(Func<uint, VaultScope, int, bool> gone)
+    {
+        lock (rewriteGate)
+        {
+            List<Kek> kept = [], forgotten = [];
+            foreach (Kek kek in store.Keks)
+            {
+                (gone(kek.Id, kek.Scope.Scope, kek.Day) ? forgotten : kept).Add(kek);
+            }
+
+            if (forgotten.Count == 0)
+            {
+                return 0;
+            }
+
+            List<Kek> all = [.. store.Keks];
+            Replace(kept);
+            try
+            {
+                files.Rewrite(store, clock.UnixMillis);
+            }
+            catch
+            {
+                Replace(all);
+                throw;
+            }
+
+            foreach (Kek kek in forgotten)
+            {
+                byKekId.TryRemove(kek.Id, out _);
+                byDay.TryRemove(new KeyValuePair<(int, int), Kek>((kek.Scope.Index, kek.Day), kek));
+                kek.Destroy();
+            }
+
+            return forgotten.Count;
+        }
+
+        void Replace(List<Kek> keks)
+        {
+            store.Keks.Clear();
+            store.Keks.AddRange(keks);
+        }
+    }
+
+    /// <summary>A second key for a scope and day that has one: what is sealed or wrapped again from now on is under it. Durable before it is returned.</summary>
+    public Kek Renew(ScopeEntry scope, int day)
+    {
+        lock (rewriteGate)
+        {
+            Draft draft = NewDraft(VaultDay.Of(clock.UnixMillis));
+            draft.AddKek(scope, day, evenIfKnown: true);
+            Commit(draft);
+            return byDay[(scope.Index, day)];
+        }
+    }
+
     public void Dispose()
     {
         store.Dispose();
@@ -293,9 +370,9 @@ internal sealed class KeyRing : IDisposable
             }
         }
 
-        public void AddKek(ScopeEntry scope, int day)
+        public void AddKek(ScopeEntry scope, int day, bool evenIfKnown = false)
         {
-            if (ring.byDay.ContainsKey((scope.Index, day)) || !days.Add((scope.Index, day)))
+            if ((!evenIfKnown && ring.byDay.ContainsKey((scope.Index, day))) || !days.Add((scope.Index, day)))
             {
                 return;
             }

@@ -80,6 +80,9 @@ internal sealed class Kek(uint id, ScopeEntry scope, int day, SecretSlots slots,
     public int Day { get; } = day;
 
     public ReadOnlySpan<byte> Key => slots[slot];
+
+    /// <summary>After the generation that no longer holds it is durable.</summary>
+    public void Destroy() => slots.Destroy(slot);
 }
 
 /// <summary>

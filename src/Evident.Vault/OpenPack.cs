@@ -79,9 +79,19 @@ internal sealed class OpenPack : IDisposable
 
         Span<byte> slot = staged.AsSpan(stagedFilled, WrapRecord.Bytes);
         wrap.CopyTo(slot);
-        var record = new WrapRecord(slot) { PackOffset = packEnd + bodiesFilled };
+        var record = new WrapRecord(slot);
+        if (record.Kind == WrapKind.First)
+        {
+            record.PackOffset = packEnd + bodiesFilled; // another wrap of a body here keeps the place of the first
+        }
+
         record.Finish();
         stagedFilled += WrapRecord.Bytes;
+
+        if (body.IsEmpty)
+        {
+            return;
+        }
 
         if (bodiesFilled + body.Length > BufferBytes)
         {

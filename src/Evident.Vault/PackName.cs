@@ -14,6 +14,24 @@ internal readonly record struct PackName(bool Long, int Day)
 
     public override string ToString() => (Long ? LongPrefix : ShortPrefix) + VaultDay.Text(Day);
 
+    /// <summary>Names that <see cref="ToString"/> gave.</summary>
+    public static List<PackName> Of(IEnumerable<string> texts)
+    {
+        var names = new List<PackName>();
+        foreach (string text in texts)
+        {
+            bool isLong = text.StartsWith(LongPrefix, StringComparison.Ordinal);
+            if (!VaultDay.TryParse(text.AsSpan((isLong ? LongPrefix : ShortPrefix).Length), out int day))
+            {
+                throw new ArgumentException($"'{text}' is no pack.", nameof(texts));
+            }
+
+            names.Add(new PackName(isLong, day));
+        }
+
+        return names;
+    }
+
     /// <summary>Every name with the suffix in a directory, the newest day first; foreign files are passed over.</summary>
     public static List<PackName> List(string directory, string suffix)
     {

@@ -99,6 +99,23 @@ internal sealed class PackWriter(string directory, Action<string> step) : IDispo
         }
     }
 
+    /// <summary>Closes the pack if it is open and removes both files; what removed the keys came before.</summary>
+    public void Remove(PackName name)
+    {
+        lock (lengths)
+        {
+            if (open.Remove(name, out OpenPack? pack))
+            {
+                touched.Remove(pack);
+                pack.Dispose();
+            }
+        }
+
+        step("pack.remove");
+        DurableDirectory.Remove(name.Wraps(directory));
+        DurableDirectory.Remove(name.Pack(directory));
+    }
+
     public void Dispose()
     {
         foreach (OpenPack pack in open.Values)

@@ -9,7 +9,7 @@ namespace Evident.Vault;
 /// that scope and day, the pack record is the one of that reference, the wrap opens with the expiry day and the body's commitment as
 /// associated data, the body commits to that key and context. Only then is anything of it believed or decrypted.
 /// </summary>
-internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
+internal sealed partial class RecordOpener(string directory, KeyRing ring, IClock clock)
 {
     public VaultRecordInfo Find(string reference)
     {
@@ -85,19 +85,20 @@ internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
     }
 
     /// <summary>An authenticated record: its secret unwrapped, its header checked, its body (or the header of it) in pooled memory.</summary>
-    private sealed class Found : IDisposable
+    private sealed partial class Found : IDisposable
     {
         private readonly string reference;
         private readonly byte[] secret = new byte[WrapRecord.SecretBytes];
         private byte[] pooled = [];
         private int length;
 
-        public Found(RecordOpener opener, string reference, Span<byte> wrapBytes, bool headerOnly)
+        /// <param name="at">Where the newest wrap is, when that is known; its day may be over, as long as the key is there.</param>
+        public Found(RecordOpener opener, string reference, Span<byte> wrapBytes, bool headerOnly, (PackName Pack, long Offset)? at = null)
         {
             this.reference = reference;
             try
             {
-                Authenticate(opener, wrapBytes, headerOnly);
+                Authenticate(opener, wrapBytes, headerOnly, at);
             }
             catch
             {
@@ -112,6 +113,9 @@ internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
 
         public ReadOnlySpan<byte> Salt => secret.AsSpan(32, 32);
 
+        /// <summary>Where its newest wrap lies.</summary>
+        public PackName Pack { get; private set; }
+
         public byte[] ScopeIdAscii { get; private set; } = [];
 
         public byte[] RefAscii { get; private set; } = [];
@@ -121,6 +125,9 @@ internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
 
         public VaultException Tampered(string why) =>
             new(VaultErrorKind.Tampered, $"Payload {reference} was refused: {why}. Keep the vault as it is and compare it with a backup.");
+
+        private VaultException Shredded(uint kek) =>
+            new(VaultErrorKind.Shredded, $"Payload {reference} cannot be opened: key {kek} that wraps it is not in the key ring any more.");
 
         public void Dispose()
         {
@@ -132,18 +139,29 @@ internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
             }
         }
 
-        private void Authenticate(RecordOpener opener, Span<byte> wrapBytes, bool headerOnly)
+        private void Authenticate(RecordOpener opener, Span<byte> wrapBytes, bool headerOnly, (PackName Pack, long Offset)? at)
         {
             Span<byte> id = stackalloc byte[WrapRecord.RefBytes];
             Reference.Parse(reference, id);
             RefAscii = Encoding.ASCII.GetBytes(reference);
-            if (!WrapFinder.TryFind(opener.Directory, id, wrapBytes, out PackName pack))
+            PackName pack;
+            if (at is { } known)
+            {
+                pack = known.Pack;
+                using DurableFile wraps = DurableFile.OpenRead(pack.Wraps(opener.Directory));
+                if (wraps.ReadAt(known.Offset, wrapBytes) != WrapRecord.Bytes || !new WrapRecord(wrapBytes).Ref.SequenceEqual(id))
+                {
+                    throw Tampered($"its wrap in '{pack}' is not where it was");
+                }
+            }
+            else if (!WrapFinder.TryFind(opener.Directory, id, wrapBytes, out pack))
             {
                 throw new VaultException(
                     VaultErrorKind.NotFound,
                     $"Payload {reference} is not in the vault: it was never sealed here, or its pack was removed after its last day.");
             }
 
+            Pack = pack;
             var wrap = new WrapRecord(wrapBytes);
             if (!wrap.IsWhole)
             {
@@ -155,14 +173,13 @@ internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
                 throw Tampered($"its wrap in '{pack}' names another expiry day");
             }
 
-            if (VaultDay.Of(opener.Clock.UnixMillis) > wrap.ExpiryDay)
+            if (at is null && VaultDay.Of(opener.Clock.UnixMillis) > wrap.ExpiryDay)
             {
                 throw new VaultException(
                     VaultErrorKind.Expired, $"Payload {reference} expired: {VaultDay.Text(wrap.ExpiryDay)} was its last day (UTC).");
             }
 
-            Kek kek = opener.Ring.KekById(wrap.KekId) ?? throw new VaultException(
-                VaultErrorKind.Shredded, $"Payload {reference} cannot be opened: key {wrap.KekId} that wraps it is not in the key ring any more.");
+            Kek kek = opener.Ring.KekById(wrap.KekId) ?? throw Shredded(wrap.KekId);
             if (kek.Day != wrap.ExpiryDay || !wrap.ScopeId.SequenceEqual(kek.Scope.Id))
             {
                 throw Tampered($"key {wrap.KekId} was made for another scope or day");
@@ -177,7 +194,7 @@ internal sealed class RecordOpener(string directory, KeyRing ring, IClock clock)
                 header.Slice(ChunkedEncryption.SaltBytes, ChunkedEncryption.CommitmentBytes));
             if (!Sodium.XChaCha20Poly1305Open(secret, wrap.SealedSecret, binding[..associated], wrap.Nonce, kek.Key))
             {
-                throw Tampered("its wrap does not belong to this body, scope, reference, key and expiry day");
+                throw opener.Ring.KekById(wrap.KekId) is null ? Shredded(wrap.KekId) : Tampered("its wrap does not belong to this body, scope, reference, key and expiry day");
             }
 
             if (!ChunkedEncryption.Commits(header, Dek, binding[..Context(binding, wrap)]))

@@ -61,7 +61,7 @@ public sealed class SealedBatch : IDisposable
     {
         using VaultStore.Use use = vault.Enter();
         long now = vault.Clock.UnixMillis;
-        Kek kek = vault.KekFor(scope, now, keepLong);
+        Kek kek = vault.KekFor(scope.Id, now, keepLong);
         Span<byte> random = stackalloc byte[RandomBytes];
         Sodium.RandomBytes(random);
         try
@@ -72,6 +72,15 @@ public sealed class SealedBatch : IDisposable
         {
             Sodium.Zero(random);
         }
+    }
+
+    /// <summary>A record that was sealed before; copied. Without a body its wrap replaces one in the same pack.</summary>
+    internal void Take(PackName pack, ReadOnlySpan<byte> body, ReadOnlySpan<byte> wrap)
+    {
+        Memory<byte> bodyTo = Reserve(body.Length), wrapTo = Reserve(wrap.Length);
+        body.CopyTo(bodyTo.Span);
+        wrap.CopyTo(wrapTo.Span);
+        records.Add(new SealedRecord(pack, bodyTo, wrapTo));
     }
 
     /// <summary>The same with everything that chance or time decides given.</summary>

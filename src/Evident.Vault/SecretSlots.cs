@@ -55,6 +55,9 @@ internal sealed class SecretSlots : IDisposable
         }
     }
 
+    /// <summary>Zeroes a slot, which is not used again. Whoever still holds the key opens nothing more with it.</summary>
+    public void Destroy(int slot) => Sodium.Zero(At(slot));
+
     public ReadOnlySpan<byte> this[int slot] => At(slot);
 
     public void Dispose()

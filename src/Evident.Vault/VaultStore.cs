@@ -140,6 +140,26 @@ public sealed class VaultStore : IDisposable
         return opener.Find(reference);
     }
 
+    /// <summary>Generation of the keystore that is in use.</summary>
+    public long Generation => ring.Generation;
+
+    /// <summary>Writes the keystore anew under a fresh key and destroys the key before: whatever copy of the old file exists opens no more.</summary>
+    /// <returns>The new generation.</returns>
+    /// <exception cref="VaultException">DiskFull: the generation before stands. Poisoned.</exception>
+    public long Rotate()
+    {
+        using Use use = Enter();
+        try
+        {
+            ring.Rotate();
+            return ring.Generation;
+        }
+        catch (Exception e)
+        {
+            throw Failed("Rotating the keystore", e);
+        }
+    }
+
     /// <summary>Figures; works on a poisoned vault too. Reads each wrap once per process.</summary>
     public VaultStatus Status()
     {
@@ -175,10 +195,28 @@ public sealed class VaultStore : IDisposable
         ring.Dispose();
     }
 
-    /// <summary>The key of a scope for a payload that is sealed now.</summary>
-    internal Kek KekFor(VaultScope scope, long nowMillis, bool keepLong)
+    /// <summary>Runs what changes keys or packs; an error of the disk poisons the vault.</summary>
+    internal T Change<T>(string attempt, Func<KeyRing, PackWriter, T> change)
     {
-        ScopeEntry entry = ring.ById(scope.Id);
+        using Use use = Enter();
+        try
+        {
+            return change(ring, packs);
+        }
+        catch (Exception e) when (e is not VaultException { Kind: VaultErrorKind.Tampered })
+        {
+            throw Failed(attempt, e);
+        }
+    }
+
+    internal RecordOpener Opener => opener;
+
+    internal VaultOptions Options => options;
+
+    /// <summary>The key of a scope for a payload that is sealed now.</summary>
+    internal Kek KekFor(string scopeId, long nowMillis, bool keepLong)
+    {
+        ScopeEntry entry = ring.ById(scopeId);
         int today = VaultDay.Of(nowMillis);
         try
         {

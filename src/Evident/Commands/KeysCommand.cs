@@ -11,8 +11,9 @@ internal static class KeysCommand
 {
     public static Command Create()
     {
-        Command command = CommandLine.Command("keys", "Shows the state of the keys.", "evident keys status");
+        Command command = CommandLine.Command("keys", "Shows the state of the keys, and rotates the vault's.", "evident keys status");
         command.Subcommands.Add(Status());
+        command.Subcommands.Add(VaultChanges.Rotate());
         return command;
     }
 

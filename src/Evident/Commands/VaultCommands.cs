@@ -4,15 +4,18 @@ using Evident.Control;
 
 namespace Evident.Commands;
 
-/// <summary><c>evident vault read | status</c>: through the running appliance, or in process when none runs.</summary>
+/// <summary><c>evident vault read | status</c> and the changes: through the running appliance, or in process when none runs.</summary>
 internal static class VaultCommands
 {
     public static Command Create()
     {
         Command command = CommandLine.Command("vault", 
-            "Opens sealed payloads; every opening is a ledger entry first.", "evident vault status");
+            "Opens, erases and holds sealed payloads; every opening is a ledger entry first.", "evident vault status");
         command.Subcommands.Add(Read());
         command.Subcommands.Add(Status());
+        command.Subcommands.Add(VaultChanges.Shred());
+        command.Subcommands.Add(VaultChanges.Hold());
+        command.Subcommands.Add(VaultChanges.ConfirmClock());
         return command;
     }
 

@@ -171,7 +171,7 @@ internal sealed class Operations(EvidentStore store)
                     json.WriteEndObject();
                 });
             default:
-                return Reply.Refused("The running appliance does not know that operation; it may be another version than this command.");
+                return await VaultOperation.TryRunAsync(store, operation, actor, cancel) ?? Reply.Refused("The running appliance does not know that operation; it may be another version than this command.");
         }
     }
 
@@ -261,5 +261,7 @@ internal sealed class Operations(EvidentStore store)
         json.WriteNumber("keys"u8, vault.KeyCount);
         json.WriteNumber("keystore_generation"u8, vault.Generation);
         json.WriteNumber("orphan_bytes"u8, vault.OrphanBytes);
+        json.WriteNumber("legal_holds"u8, store.VaultActs.Holds.Count);
+        VaultOperation.Write(json, store.VaultActs.Retention);
     }
 }

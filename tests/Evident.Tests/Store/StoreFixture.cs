@@ -26,6 +26,9 @@ internal sealed class StoreClock : IClock
         }
     }
 
+    /// <summary>Somebody sets the wall clock; no time passes.</summary>
+    public void Jump(TimeSpan by) => Volatile.Write(ref unixMillis, unixMillis + (long)by.TotalMilliseconds);
+
     public long UnixMillis => Volatile.Read(ref unixMillis);
 
     public long MonotonicMillis => Volatile.Read(ref monotonicMillis);
@@ -273,7 +276,7 @@ internal sealed class TemporaryStore : IDisposable
     }
 
     private EvidentStore Open() => EvidentStore.Open(
-        Adjust(new StoreOptions { DataDirectory = Data, Tools = Registry, Step = step => OnStep?.Invoke(step), IdleMillis = 2 }), Clock,
+        Adjust(new StoreOptions { DataDirectory = Data, Tools = Registry, Step = step => OnStep?.Invoke(step), IdleMillis = 2, SweepMinutes = 0 }), Clock,
         (message, _) =>
         {
             lock (Log)

@@ -81,7 +81,7 @@ public sealed class VaultStoreTests
         using (VaultStore vault = directory.Open())
         {
             VaultScope scope = vault.ResolveScope("default", "CANARY-tenant"u8);
-            Kek kek = vault.KekFor(scope, directory.Clock.UnixMillis, keepLong: false);
+            Kek kek = vault.KekFor(scope.Id, directory.Clock.UnixMillis, keepLong: false);
             using SealedBatch batch = vault.NewBatch();
             batch.Seal(
                 kek.Scope, kek.Id, kek.Key, new PackName(false, kek.Day), "input", directory.Clock.UnixMillis, random, payload, new byte[29], new byte[32]);

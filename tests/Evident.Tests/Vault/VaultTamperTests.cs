@@ -177,7 +177,7 @@ public sealed class VaultTamperTests : IDisposable
     {
         using VaultStore vault = directory.Open();
         VaultScope scope = vault.ResolveScope("default", "acme"u8);
-        Kek kek = vault.KekFor(scope, directory.Clock.UnixMillis, keepLong: false);
+        Kek kek = vault.KekFor(scope.Id, directory.Clock.UnixMillis, keepLong: false);
         byte[] random = TemporaryVault.Noise(128, 5), later = [.. random[..16], .. TemporaryVault.Noise(112, 6)], reference = new byte[29];
         using SealedBatch batch = vault.NewBatch();
         foreach (byte[] chance in new[] { random, later })
@@ -202,7 +202,7 @@ public sealed class VaultTamperTests : IDisposable
     public void A_bomb_sealed_with_the_right_key_is_refused()
     {
         using VaultStore vault = directory.Open();
-        Kek kek = vault.KekFor(vault.ResolveScope("default", "acme"u8), directory.Clock.UnixMillis, keepLong: false);
+        Kek kek = vault.KekFor(vault.ResolveScope("default", "acme"u8).Id, directory.Clock.UnixMillis, keepLong: false);
         byte[] random = TemporaryVault.Noise(128, 8), reference = new byte[29], commitment = new byte[32], binding = new byte[Binding.MaxBytes];
         using SealedBatch batch = vault.NewBatch();
         batch.Seal(kek.Scope, kek.Id, kek.Key, new PackName(false, kek.Day), "input", directory.Clock.UnixMillis, random, new byte[10_000_000], reference, commitment);

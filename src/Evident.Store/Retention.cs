@@ -1,0 +1,283 @@
+using System.Buffers.Binary;
+using Evident.Ledger;
+using Evident.Platform;
+using Evident.Vault;
+
+namespace Evident.Store;
+
+/// <summary>What the sweep of the vault knows of itself.</summary>
+/// <param name="Suspended">The wall clock is not plausible: nothing expires until a person confirms it.</param>
+/// <param name="TrustedUnixMillis">When the clock was last trusted; null before the first sweep.</param>
+/// <param name="Promoted">Payloads kept longer since the start.</param>
+/// <param name="Expired">Payloads ended since the start.</param>
+public sealed record RetentionStatus(bool Suspended, long? TrustedUnixMillis, long Promoted, long Expired);
+
+/// <summary>
+/// Ends payloads whose day is over, at the start and every ten minutes: what is to be kept longer is wrapped anew under the long class first, then all keys of past days are destroyed in one generation of the
+/// keystore and their packs removed (<see cref="ShredPlan"/>). On a thread of its own; what changes the vault is done by the writer between two groups.
+/// </summary>
+internal sealed class Retention : IDisposable
+{
+    private const int KeptAtOnce = 256; // bodies in one request to the writer
+
+    private readonly StoreOptions options;
+    private readonly IClock clock;
+    private readonly VaultStore vault;
+    private readonly VaultShredding shredding;
+    private readonly StoreActs acts;
+    private readonly LegalHolds holds;
+    private readonly KeptPayloads keeps;
+    private readonly Projections projections;
+    private readonly Action<string, Exception?> log;
+    private readonly ClockGuard guard;
+    private readonly string vaultDirectory;
+    private readonly CancellationTokenSource stopping = new();
+    private readonly Thread thread;
+    private readonly object gate = new(); // one sweep at a time; the guard
+    private volatile bool suspended;
+    private long promoted, expired;
+
+    public Retention(
+        StoreOptions options, IClock clock, VaultStore vault, StoreActs acts, LegalHolds holds, KeptPayloads keeps, Projections projections, Action<string, Exception?> log)
+    {
+        (this.options, this.clock, this.vault, this.acts, this.holds, this.keeps, this.projections, this.log) = (options, clock, vault, acts, holds, keeps, projections, log);
+        shredding = new VaultShredding(vault);
+        vaultDirectory = Path.Combine(options.DataDirectory, "vault");
+        guard = new ClockGuard(Path.Combine(vaultDirectory, "clock"), clock);
+        thread = new Thread(Run) { Name = "evident-retention", IsBackground = true, Priority = ThreadPriority.BelowNormal };
+    }
+
+    public RetentionStatus Status => new(suspended, guard.TrustedUnixMillis, Volatile.Read(ref promoted), Volatile.Read(ref expired));
+
+    public void Start() => thread.Start();
+
+    /// <summary>A person says that the clock is right; the ledger says so too.</summary>
+    public async Task ConfirmClockAsync(Actor actor)
+    {
+        long now = clock.UnixMillis;
+        await acts.RunAsync(actor, null, (ledger, _) => ledger.AppendOwn("ledger.clock", entry => entry.Set("clock", at => at
+            .Set("before", Rfc3339.FormatMillis(guard.TrustedUnixMillis ?? now)).Set("after", Rfc3339.FormatMillis(now)).Set("mono_delta_ms", 0).Set("confirmed", true)))).ConfigureAwait(false);
+        lock (gate)
+        {
+            guard.Confirm();
+            suspended = false;
+        }
+    }
+
+    /// <summary>One round.</summary>
+    /// <exception cref="StoreStoppedException">The store stops.</exception>
+    public void Sweep(CancellationToken cancellation)
+    {
+        lock (gate)
+        {
+            bool plausible = guard.Check();
+            if (!plausible && !suspended)
+            {
+                log("the wall clock is far ahead of what it can be: no payload expires until `evident vault confirm-clock` says that it is right", null);
+            }
+
+            suspended = !plausible;
+            int today = VaultShredding.DayOf(clock.UnixMillis);
+            if (!plausible || !(shredding.HasKeysBefore(today) || shredding.Packs().Any(p => p.Day < today)))
+            {
+                return;
+            }
+
+            if (ShredPlan.Left(vaultDirectory) is { } left) // a full disk was in its way
+            {
+                acts.RunAsync(StoreActs.Appliance, null, (ledger, _) => VaultActs.TryCarryOut(left, options, clock, vault, ledger)).GetAwaiter().GetResult();
+            }
+
+            projections.CatchUp(int.MaxValue, cancellation); // a run that failed must be known to have failed
+            var over = shredding.Packs().Where(p => p.Day < today).ToList();
+            var ended = new List<UInt128>();
+            foreach (var pack in over)
+            {
+                End(pack, ended, cancellation);
+            }
+
+            var refs = ended.ToArray();
+            string root = ShredPlan.RootOf(refs), id = NewId();
+            VaultException? full = null;
+            acts.RunAsync(StoreActs.Appliance, null, (ledger, act) =>
+            {
+                var intent = EntryDraft.Create("vault.shred.intent", id, entry =>
+                {
+                    entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).Set("channel", "system")
+                        .Set("shred", shred => shred.Set("by", "expiry").Set("value", VaultShredding.TextOf(today - 1)).Set("count", refs.LongLength).Set("refs_root", root)
+                            .Set("keystore_before", vault.Generation));
+                    act(entry);
+                });
+                full = VaultActs.TryCarryOut(
+                    new ShredPlan(id, today, [.. over.Select(p => p.Name)], [], refs.LongLength, root, ledger.Head.Size, intent.Bytes.ToArray()), options, clock, vault, ledger);
+            }).GetAwaiter().GetResult();
+            if (full is not null)
+            {
+                throw full;
+            }
+
+            Interlocked.Add(ref expired, refs.LongLength);
+        }
+    }
+
+    /// <summary>Ends the thread; a round that is under way is finished by the next start.</summary>
+    public void Dispose()
+    {
+        stopping.Cancel();
+        if (thread.IsAlive && thread != Thread.CurrentThread)
+        {
+            thread.Join();
+        }
+    }
+
+    // Keeps what is to be kept; adds the rest to what ends.
+    private void End(PackId pack, List<UInt128> ended, CancellationToken cancellation)
+    {
+        var wraps = new Dictionary<UInt128, long>();
+        var kept = new Dictionary<UInt128, string?>();
+        long oldest = long.MaxValue, newest = 0;
+        shredding.ReadWraps(pack, (reference, scope, offset, created) =>
+        {
+            (oldest, newest) = (Math.Min(oldest, created), Math.Max(newest, created));
+            UInt128 one = BinaryPrimitives.ReadUInt128BigEndian(reference);
+            wraps[one] = offset;
+            if (holds.All.Count > 0 && holds.HoldsScope(Convert.ToHexStringLower(scope)))
+            {
+                kept[one] = null;
+            }
+        });
+        if (wraps.Count > 0 && (pack.IsShort || holds.All.Count > 0))
+        {
+            // A payload is sealed before its span is stored: at midnight that is the next partition.
+            string from = VaultShredding.TextOf(VaultShredding.DayOf(oldest)), to = VaultShredding.TextOf(VaultShredding.DayOf(newest) + 1);
+            keeps.Find(wraps, from, to, onlyHeld: !pack.IsShort, kept, cancellation);
+        }
+
+        Keep(pack, wraps, kept, cancellation);
+        foreach (UInt128 one in wraps.Keys)
+        {
+            if (!kept.ContainsKey(one))
+            {
+                ended.Add(one);
+            }
+        }
+    }
+
+    private void Keep(PackId pack, Dictionary<UInt128, long> wraps, Dictionary<UInt128, string?> kept, CancellationToken cancellation)
+    {
+        var done = KeptBefore(pack, kept);
+        foreach (var run in kept.Where(k => !done.Contains(k.Key)).GroupBy(static k => k.Value))
+        {
+            foreach (UInt128[] some in run.Select(static k => k.Key).Chunk(KeptAtOnce))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                KeepSome(pack, wraps, run.Key, some);
+            }
+        }
+    }
+
+    // A round that was interrupted has kept some of them already, in a pack of the long class as of its own day.
+    private HashSet<UInt128> KeptBefore(PackId pack, Dictionary<UInt128, string?> kept)
+    {
+        var done = new HashSet<UInt128>();
+        foreach (var other in kept.Count == 0 ? [] : shredding.Packs())
+        {
+            if (!other.IsShort && other.Day > pack.Day + options.VaultLongDays)
+            {
+                shredding.ReadWraps(other, (reference, _, _, _) =>
+                {
+                    UInt128 one = BinaryPrimitives.ReadUInt128BigEndian(reference);
+                    if (kept.ContainsKey(one))
+                    {
+                        done.Add(one);
+                    }
+                });
+            }
+        }
+
+        return done;
+    }
+
+    private void KeepSome(PackId pack, Dictionary<UInt128, long> wraps, string? run, UInt128[] some)
+    {
+        var batch = vault.NewBatch();
+        var done = new List<UInt128>();
+        try
+        {
+            Span<byte> id = stackalloc byte[16];
+            foreach (UInt128 one in some)
+            {
+                BinaryPrimitives.WriteUInt128BigEndian(id, one);
+                if (TryKeep(VaultShredding.Name(id), pack, wraps[one], batch))
+                {
+                    done.Add(one);
+                }
+            }
+
+            if (done.Count == 0)
+            {
+                batch.Dispose();
+                return;
+            }
+        }
+        catch
+        {
+            batch.Dispose();
+            throw;
+        }
+
+        string root = ShredPlan.RootOf([.. done]);
+        var draft = EntryDraft.Create("vault.promote", NewId(), entry => entry
+            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).SetIf("run_id", run)
+            .Set("promote", promote => promote.Set("from", pack.IsShort ? "short" : "long").Set("to", "long").Set("count", (long)done.Count).Set("refs_root", root)
+                .Set("expires", VaultShredding.TextOf(VaultShredding.DayOf(clock.UnixMillis) + options.VaultLongDays))));
+        acts.StoreAsync(batch, [draft]).GetAwaiter().GetResult();
+        Interlocked.Add(ref promoted, done.Count);
+    }
+
+    private bool TryKeep(string reference, PackId pack, long offset, SealedBatch batch)
+    {
+        try
+        {
+            return shredding.TryKeep(reference, pack, offset, batch);
+        }
+        catch (VaultException damage) when (damage.Kind == VaultErrorKind.Tampered)
+        {
+            log($"payload {reference} was to be kept longer and cannot be: {damage.Message}", damage);
+            return false;
+        }
+    }
+
+    private static string NewId()
+    {
+        Span<byte> id = stackalloc byte[16];
+        Sodium.RandomBytes(id);
+        return Convert.ToHexStringLower(id);
+    }
+
+    private void Run()
+    {
+        long due = 0;
+        while (!stopping.Token.WaitHandle.WaitOne(options.IdleMillis))
+        {
+            if (options.SweepMinutes <= 0 || clock.MonotonicMillis < due)
+            {
+                continue;
+            }
+
+            due = clock.MonotonicMillis + (options.SweepMinutes * 60_000L);
+            try
+            {
+                Sweep(stopping.Token);
+            }
+            catch (Exception end) when (end is OperationCanceledException or StoreStoppedException)
+            {
+                return; // the store closes, or the writer has failed and says so itself
+            }
+            catch (Exception e) when (e is QueueFullException or StoreException or VaultException or IOException or UnauthorizedAccessException)
+            {
+                log("payloads whose day is over could not be ended; the next round tries again", e);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using System.CommandLine;
+using Evident.Control;
+
+namespace Evident.Commands;
+
+/// <summary><c>evident vault shred | hold | confirm-clock</c> and <c>evident keys rotate</c>: what changes the vault, through the running appliance or in process.</summary>
+internal static class VaultChanges
+{
+    private static readonly string[] Selectors = ["ref", "run", "tenant"];
+
+    public static Command Shred()
+    {
+        Command command = CommandLine.Command("shred",
+            "Erases payloads before their day: the key that they share with others is replaced and destroyed. The intent is a ledger entry before, the receipt one after.",
+            "evident vault shred --run run_01J3K6 --reason 'erasure request 118'");
+        Selection selection = new(command);
+        Option<string> reason = Reason(command, required: true);
+        return Asks(command, parsed => new Operation(VaultOperation.Shred, selection.Read(parsed), parsed.GetValue(reason)));
+    }
+
+    public static Command Hold()
+    {
+        Command command = CommandLine.Command("hold", "Legal holds: what is held neither expires nor can be erased.", "evident vault hold list");
+        Command add = CommandLine.Command("add", "Places a hold; a ledger entry says who and why.", "evident vault hold add --run run_01J3K6 --reason 'case 2026-17'");
+        Selection selection = new(add);
+        Option<string> why = Reason(add, required: true);
+        command.Subcommands.Add(Asks(add, parsed => new Operation(VaultOperation.Hold, selection.Read(parsed), parsed.GetValue(why))));
+        Command release = CommandLine.Command("release", "Releases a hold; a ledger entry says who and why.", "evident vault hold release 5f1c… --reason 'case closed'");
+        Argument<string> id = CommandLine.Text("HOLD", "The hold's id, as `vault hold list` shows it.");
+        release.Arguments.Add(id);
+        Option<string> reason = Reason(release, required: true);
+        command.Subcommands.Add(Asks(release, parsed => new Operation(VaultOperation.Release, parsed.GetValue(id), parsed.GetValue(reason))));
+        command.Subcommands.Add(Asks(CommandLine.Command("list", "Lists the holds in force.", "evident vault hold list --json"), static _ => new Operation(VaultOperation.Holds)));
+        return command;
+    }
+
+    public static Command ConfirmClock() => Asks(
+        CommandLine.Command("confirm-clock", "Says that the wall clock is right: nothing expires while it is far ahead of what it can be. The ledger says so too.", "evident vault confirm-clock"),
+        static _ => new Operation(VaultOperation.ConfirmClock));
+
+    public static Command Rotate()
+    {
+        Command command = CommandLine.Command("rotate",
+            "Writes the vault's keystore anew under a fresh key and destroys the key before: older copies of the keystore open nothing any more.",
+            "evident keys rotate --reason 'quarterly'");
+        Option<string> reason = Reason(command, required: false);
+        return Asks(command, parsed => new Operation(VaultOperation.Rotate, null, parsed.GetValue(reason)));
+    }
+
+    private static Command Asks(Command command, Func<ParseResult, Operation> operation)
+    {
+        var data = new DataOptions(command);
+        Option<bool> json = new("--json") { Description = "Prints one JSON object." };
+        command.Options.Add(json);
+        command.SetAction(async (parsed, cancel) =>
+        {
+            Reply reply = await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), operation(parsed), cancel);
+            if (reply.Error is not null)
+            {
+                throw new RefusedException(reply.Error, reply.ExitCode);
+            }
+
+            await Print.ObjectAsync(parsed.InvocationConfiguration.Output, reply.Json, parsed.GetValue(json));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Option<string> Reason(Command command, bool required)
+    {
+        Option<string> reason = new("--reason") { Description = "Why; sealed beside the ledger entry.", HelpName = "TEXT", Required = required };
+        reason.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not { Length: <= Operation.MaxReasonChars } text || string.IsNullOrWhiteSpace(text))
+            {
+                result.AddError($"--reason takes 1 to {Operation.MaxReasonChars} characters.");
+            }
+        });
+        command.Options.Add(reason);
+        return reason;
+    }
+
+    /// <summary>Exactly one of --ref, --run and --tenant.</summary>
+    private sealed class Selection
+    {
+        private readonly List<(string By, Option<string> Option)> options = [];
+
+        public Selection(Command command)
+        {
+            foreach (string by in Selectors)
+            {
+                Option<string> option = new("--" + by) { Description = by == "ref" ? "One payload." : by == "run" ? "Every payload of a run." : "Every payload of a tenant.", HelpName = by.ToUpperInvariant() };
+                options.Add((by, option));
+                command.Options.Add(option);
+            }
+
+            command.Validators.Add(result =>
+            {
+                if (options.FindAll(o => result.GetResult(o.Option) is { Implicit: false }).Count != 1)
+                {
+                    result.AddError("exactly one of --ref, --run and --tenant says what is meant.");
+                }
+            });
+        }
+
+        public string Read(ParseResult parsed)
+        {
+            foreach (var (by, option) in options)
+            {
+                if (parsed.GetValue(option) is { } value)
+                {
+                    return $"{by}:{value}";
+                }
+            }
+
+            return "";
+        }
+    }
+}

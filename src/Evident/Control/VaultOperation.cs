@@ -1,0 +1,101 @@
+using System.Text.Json;
+using Evident.Platform;
+using Evident.Store;
+
+namespace Evident.Control;
+
+/// <summary>
+/// The operations that change the vault or its keys. <c>ref</c> carries what is selected as <c>by:value</c>, or the id of a hold.
+/// </summary>
+internal static class VaultOperation
+{
+    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds";
+
+    public const int MaxReferenceChars = 256;
+
+    /// <summary>Null when the operation is none of these.</summary>
+    public static async Task<Reply?> TryRunAsync(EvidentStore store, Operation operation, Actor actor, CancellationToken cancel)
+    {
+        VaultActs acts = store.VaultActs;
+        try
+        {
+            switch (operation.Name)
+            {
+                case Rotate:
+                    long generation = await acts.RotateAsync(operation.Reason, actor);
+                    return Reply.Done(json => json.WriteNumber("keystore_generation"u8, generation));
+                case ConfirmClock:
+                    await acts.ConfirmClockAsync(actor);
+                    return Reply.Done(json => json.WriteString("clock"u8, "confirmed"));
+                case Shred:
+                    return await ShredAsync(acts, operation, actor, cancel);
+                case Hold:
+                    var (by, value) = Selected(operation);
+                    string id = await acts.HoldAsync(by, value, Words(operation), actor);
+                    return Reply.Done(json => json.WriteString("hold"u8, id));
+                case Release:
+                    await acts.ReleaseAsync(operation.Reference ?? "", Words(operation), actor);
+                    return Reply.Done(json => json.WriteString("released"u8, operation.Reference));
+                case Holds:
+                    return Reply.Done(json => WriteHolds(json, acts.Holds));
+                default:
+                    return null;
+            }
+        }
+        catch (Exception e) when (e is VaultActRefusedException or StoreStoppedException or QueueFullException or ArgumentException)
+        {
+            return Reply.Refused($"{operation.Name} was refused: {e.Message}");
+        }
+    }
+
+    /// <summary>What the sweep says of itself, for the status.</summary>
+    public static void Write(Utf8JsonWriter json, RetentionStatus retention)
+    {
+        json.WriteString("expiry"u8, retention.Suspended ? "suspended: the wall clock is not plausible, see vault confirm-clock" : "on");
+        if (retention.TrustedUnixMillis is { } trusted)
+        {
+            json.WriteString("clock_trusted"u8, Rfc3339.FormatMillis(trusted));
+        }
+
+        json.WriteNumber("promoted_since_start"u8, retention.Promoted);
+        json.WriteNumber("expired_since_start"u8, retention.Expired);
+    }
+
+    private static async Task<Reply> ShredAsync(VaultActs acts, Operation operation, Actor actor, CancellationToken cancel)
+    {
+        var (by, value) = Selected(operation);
+        ShredReceipt receipt = await acts.ShredAsync(by, value, Words(operation), actor, cancel);
+        return Reply.Done(json =>
+        {
+            json.WriteString("shred"u8, receipt.Id);
+            json.WriteNumber("payloads"u8, receipt.Payloads);
+            json.WriteNumber("keystore_generation"u8, receipt.Generation);
+            json.WriteString("level"u8, receipt.Level);
+        });
+    }
+
+    private static (string By, string Value) Selected(Operation operation) =>
+        operation.Reference is { Length: <= MaxReferenceChars } selected && selected.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && colon + 1 < selected.Length
+            ? (selected[..colon], selected[(colon + 1)..])
+            : throw new VaultActRefusedException($"it needs what is selected, ref, run or tenant and a value of {MaxReferenceChars} characters at most.");
+
+    private static string Words(Operation operation) => operation.Reason is { Length: <= Operation.MaxReasonChars } reason && !string.IsNullOrWhiteSpace(reason)
+        ? reason
+        : throw new VaultActRefusedException($"it needs a reason of 1 to {Operation.MaxReasonChars} characters.");
+
+    private static void WriteHolds(Utf8JsonWriter json, IReadOnlyList<LegalHold> holds)
+    {
+        json.WriteStartArray("holds"u8);
+        foreach (LegalHold hold in holds)
+        {
+            json.WriteStartObject();
+            json.WriteString("hold"u8, hold.Id);
+            json.WriteString("by"u8, hold.By);
+            json.WriteString("value"u8, hold.Value);
+            json.WriteString("placed"u8, hold.Placed);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}
