@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace Evident.Ingest;
 
 /// <summary>The working memory of one <see cref="SpanCleaner.Clean"/>: pooled buffers and per-span state, reset for each span.</summary>
-internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, IngestLimits limits)
+internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, CapturePolicy capture, StructureKey structureKey, IngestLimits limits)
 {
     // Facts of the resource or of an event yield to the span's own.
     private const int EventPriority = 1000, ResourcePriority = 2000;
@@ -11,7 +11,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private readonly record struct Candidate(int Attribute, Convention Row, int Priority, bool OfSpan);
 
     private readonly ContentGate gate = new(rules);
-    private readonly PayloadParts parts = new();
+    private readonly PayloadParts parts = new(structureKey);
     private readonly ByteSink core = new(), seal = new(), nested = new();
     private readonly List<Candidate> candidates = [];
     private readonly int[] winners = new int[Fields.Limit];
@@ -19,7 +19,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private readonly List<Field> present = [];
     private readonly int[] keySlots = new int[Math.Max(64, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)limits.MaxAttributesPerSpan * 2))];
 
-    private readonly SealedResource resource = new();
+    private readonly SealedResource resource = new(structureKey);
     private SpanBatch batch = null!;
     private IScopes scopes = null!;
     private IPayloadSealer sealer = null!;
@@ -35,6 +35,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         gate.Tally.Clear();
         lastScope = null;
         resource.Forget();
+        traceNames = null;
     }
 
     internal void Clean(in DirtySpan span, CleanBatch into)
@@ -49,6 +50,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         sawHttp = sawDb = false;
 
         gate.Scope = ResolveScope(span);
+        gate.Mode = ModeOf(span);
         WriteHeader(span);
         Attributes(span);
         GatherFromEvents(span);
@@ -66,8 +68,9 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         Events(span);
         Links(span);
         StatusMessage(span);
-        resource.Write(batch, span.Resource, gate, conventions, keepLong, sealer, core, seal);
-        parts.SealAll(batch, gate, keepLong, sealer, core, seal);
+        bool hasPayload = resource.Write(batch, span.Resource, gate, conventions, keepLong, sealer, core, seal);
+        hasPayload |= parts.SealAll(batch, gate, keepLong, sealer, core, seal);
+        if (hasPayload && gate.Mode != CaptureMode.Redacted) SpanEncoding.Integer(core, SpanEncoding.Capture, (ulong)gate.Mode);
 
         Span<byte> digest = stackalloc byte[32];
         SHA256.HashData(core.Written, digest);
@@ -83,8 +86,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
 
     private Scope ResolveScope(in DirtySpan span)
     {
-        var tenant = Tenant(span.Attributes, ReadOnlySpan<byte>.Empty);
-        if (tenant.IsEmpty) tenant = Tenant(batch.Resource(span.Resource).Attributes, tenant);
+        var tenant = OwnName(span, TenantPart);
         if (lastScope is null || !tenant.SequenceEqual(lastTenant))
         {
             lastScope = scopes.Resolve(tenant);
@@ -92,18 +94,6 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
             lastTenant = tenant.ToArray();
         }
         return lastScope;
-    }
-
-    private ReadOnlySpan<byte> Tenant(RecordRange range, ReadOnlySpan<byte> none)
-    {
-        int best = int.MaxValue;
-        foreach (ref readonly var attribute in batch.Attributes(range))
-        {
-            if (attribute.Kind != ValueKind.Text || attribute.Text.IsEmpty || conventions.Find(batch.Bytes(attribute.Key)) is not { Class: AttributeClass.Tenant } row || row.Priority > best) continue;
-            best = row.Priority;
-            none = batch.Bytes(attribute.Text);
-        }
-        return none;
     }
 
     private void WriteHeader(in DirtySpan span)
@@ -213,7 +203,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         if (attribute.Kind is not (ValueKind.Text or ValueKind.Integer)) return false;
         Span<byte> digits = stackalloc byte[24];
         var text = attribute.Kind == ValueKind.Text ? batch.Bytes(attribute.Text) : digits[..JsonText.WriteInteger(attribute.Bits, digits)];
-        if (text.IsEmpty) return false;
+        if (text.IsEmpty || (row.Class == AttributeClass.Hash && gate.IsStrict)) return false; // the key of such a hash lies in the keystore
         value = row.Class switch
         {
             AttributeClass.User => gate.User(text),

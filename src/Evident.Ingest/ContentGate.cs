@@ -20,6 +20,12 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
 
     internal Redactor Redactor => Rules.Redactor;
 
+    /// <summary>What becomes of what is not kept of the span at hand.</summary>
+    internal CaptureMode Mode { get; set; }
+
+    /// <summary>No payload of the span at hand is captured: only canonical fields that are single words, numbers, and keys of the allow-list stay.</summary>
+    internal bool IsStrict => Mode is CaptureMode.Structure or CaptureMode.OptOut;
+
     /// <summary>The scope of the span at hand: its keys make the pseudonyms.</summary>
     internal Scope Scope = null!;
 
@@ -42,7 +48,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     }
 
     /// <summary>Where only allowed keys stay: this one does.</summary>
-    internal bool Allows(ReadOnlySpan<byte> key) => Rules.Allowed is not { } allowed || allowed.Holds(key);
+    internal bool Allows(ReadOnlySpan<byte> key) => !(Rules.AllowedOnly || IsStrict) || Rules.Allowed.Holds(key);
 
     /// <summary>Numbers, booleans and white-space-free tokens of at most 64 bytes stay, redacted; nothing else does.</summary>
     internal bool Unknown(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
@@ -100,7 +106,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
         }
     }
 
-    /// <summary>Known structure: short text of few words, redacted; a list of tokens keeps its JSON form.</summary>
+    /// <summary>Known structure: short text of few words (one where nothing is captured), redacted; a list of tokens keeps its JSON form.</summary>
     internal bool Structural(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
     {
         value = default;
@@ -113,6 +119,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     {
         value = default;
         if (text.IsEmpty || text.Length > MaxStructuralBytes || text.ContainsAnyInRange((byte)0, (byte)31) || text.Count((byte)' ') >= MaxStructuralWords) return false;
+        if (IsStrict && kind == ValueKind.Text && !LedgerText.IsToken(text, MaxTokenBytes)) return false;
         return TryRedact(text, kind, out value) && value.Length <= MaxStructuralBytes;
     }
 
@@ -184,7 +191,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     /// <summary>W3C tracestate members whose keys and values are clean tokens.</summary>
     internal bool KeepsTraceState(ReadOnlySpan<byte> state)
     {
-        if (state.Length > 512) return false;
+        if (IsStrict || state.Length > 512) return false;
         foreach (var range in state.Split((byte)','))
         {
             var member = state[range].Trim((byte)' ');

@@ -51,16 +51,17 @@ internal sealed class BatchWriter(
 
     /// <summary>
     /// Finishes what the last run owed: entries that were committed to a partition and are not yet in the ledger. Runs on the opening thread, before
-    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run. The redaction rules come
-    /// behind it: what was owed was redacted by those before.
+    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run. Redaction rules and
+    /// capture policy come behind it: what was owed was taken in under those before.
     /// </summary>
-    public void Recover(RuleRecord rules)
+    public void Recover(RuleRecord rules, CaptureRecord capture)
     {
         heartbeat.Beat(Heartbeat.Started, spans: 0);
         Roll(clock.UnixMillis);
         Reseal(partition!);
         Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
         rules.Record();
+        capture.Record();
         partition.Begin();
         partition.ClearOutbox();
         Remember();

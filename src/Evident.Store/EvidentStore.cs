@@ -59,7 +59,10 @@ public sealed class EvidentStore : IDisposable
         writer = Held(open, new BatchWriter(
             options, clock, vault, ledger, partitions, approvals, queue,
             () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
-        writer.Recover(new RuleRecord(options.Redaction, ledger, ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log));
+        var recorded = new RecordedDocument(ledger, ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log);
+        writer.Recover(
+            new RuleRecord(options.Redaction, ledger, recorded),
+            new CaptureRecord(options.Capture, pipeline.ScopesOf(DefaultWorkspace).Resolve([]), ledger, recorded, clock));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);

@@ -10,7 +10,7 @@ namespace Evident.Store;
 /// </summary>
 internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, WriteQueue queue)
 {
-    private readonly SpanCleaner cleaner = new(Conventions.Default, options.Redaction, options.Limits);
+    private readonly SpanCleaner cleaner = new(Conventions.Default, options.Redaction, options.Capture, options.Limits);
     private readonly ConcurrentDictionary<string, WorkspaceScopes> workspaces = new(StringComparer.Ordinal);
 
     public RedactionCounters Redactions { get; } = new(options.Redaction);

@@ -61,10 +61,27 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
             Scope = span.InstrumentationScope,
             Events = [.. span.Events.Select(e => new SpanEventView(Rfc3339.FormatNanos(e.TimeNanos), e.Name, Attributes(e.Attributes)))],
             Links = [.. span.Links.Select(l => new SpanLinkView(l.TraceId.ToString(), l.SpanId.ToString()))],
-            Payloads = [.. span.Payloads.Select(p => new PayloadView(p.Role, p.Ref, p.Hash, p.Bytes))],
+            Payloads = Payloads(span),
+            Capture = span.Capture == CaptureMode.Redacted ? null : span.Capture.ToName(),
             Ledger = ledger,
             Revisions = merged.Revisions,
         };
+    }
+
+    private static List<PayloadView> Payloads(StoredSpan span)
+    {
+        var shown = new List<PayloadView>(span.Payloads.Count + span.Uncaptured.Count);
+        foreach (var payload in span.Payloads)
+        {
+            shown.Add(new PayloadView(payload.Role, payload.Ref, payload.Hash, payload.Bytes));
+        }
+
+        foreach (var payload in span.Uncaptured)
+        {
+            shown.Add(new PayloadView(payload.Role, null, payload.Fingerprint, payload.Bytes));
+        }
+
+        return shown;
     }
 
     // Canonical names first: a sender's own attribute never stands in for one.

@@ -118,7 +118,7 @@ internal static class RedactionFigures
         const int Spans = 64;
         using var batch = SpanBatch.Rent();
         OtlpJsonDecoder.Decode(Request(Spans, payload, lean), new IngestLimits(), batch);
-        var cleaner = new SpanCleaner(Conventions.Default, RuleSet.Default, new IngestLimits());
+        var cleaner = new SpanCleaner(Conventions.Default, RuleSet.Default, CapturePolicy.Default, new IngestLimits());
         var scopes = new OneScope(vault?.ResolveScope("default", []));
         double best = double.MaxValue;
         for (int round = 0; round < Rounds; round++)

@@ -47,7 +47,8 @@ export interface Versions {
   model_used?: string | null;
 }
 
-export interface Payload { role: string; ref: string; hash: string; bytes: number }
+/** `ref` is null when the payload was not captured: its role, size and fingerprint are all there is. */
+export interface Payload { role: string; ref: string | null; hash: string; bytes: number }
 export interface SpanEvent { time: string; name: string; attributes: Attributes }
 
 export interface Span {
@@ -77,6 +78,8 @@ export interface Span {
   events: SpanEvent[];
   links: { trace_id: string; span_id: string }[];
   payloads: Payload[];
+  /** By policy the payloads were not captured, or in a debug session they were sealed unredacted. */
+  capture?: 'structure' | 'opt_out' | 'full';
   ledger: number[];
   revisions: number;
 }

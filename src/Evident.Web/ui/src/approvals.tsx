@@ -59,7 +59,7 @@ export function ApprovalStory({ approval: a, spans, ledger, onStep }:
           {a.request_span_id && <button type="button" class="link" onClick={() => onStep(a.request_span_id!)}>request</button>}
           {a.executed_span_id && <button type="button" class="link" onClick={() => onStep(a.executed_span_id!)}>execution</button>}
           {entries.length > 0 && <span>ledger {entries.map((e) => <a key={e.seq} class="mono" href={ledgerHref(e.seq)} title={e.type}>#{e.seq}</a>)}</span>}
-          {[...shown, ...reason].map((p) => <PayloadChip key={p.ref} payload={p} />)}
+          {[...shown, ...reason].map((p) => <PayloadChip key={p.ref ?? p.role} payload={p} />)}
         </p>
       </div>
     </li>

@@ -117,6 +117,14 @@ function ledgerWords(e: LedgerEntry): Partial<Words> {
   }
 }
 
+const modes: Record<string, string> = { redacted: 'payloads are redacted, then sealed', structure: 'payloads are not captured, only their sizes', opt_out: 'nothing of payloads is captured', full: 'payloads are sealed unredacted' };
+
+function captureWordsOf(e: LedgerEntry): string {
+  const c = object(e, 'capture');
+  const of = list(e.tenant_id && `tenant ${e.tenant_id}`, text(c, 'workflow_id') && `workflow ${text(c, 'workflow_id').replace(/^prefix:(.*)$/, '$1*')}`, e.environment && `environment ${e.environment}`);
+  return `${of || 'in general'}: ${modes[text(c, 'mode')] ?? phrase(text(c, 'mode'))}`;
+}
+
 function vaultWords(e: LedgerEntry): string {
   const v = object(e, 'vault');
   const s = object(e, 'shred');
@@ -163,6 +171,7 @@ export function entryWords(e: LedgerEntry): Words {
       else if (e.approval?.state === 'rejected' || e.approval?.state === 'expired') words.tone = 'amber';
       break;
     case 'policy': words.says = list(e.policy?.name, phrase(e.policy?.decision ?? ''), act, e.policy?.reason_code && phrase(e.policy.reason_code)); break;
+    case 'capture': words.says = captureWordsOf(e); break;
     case 'vault': words.says = vaultWords(e); if (e.type === 'vault.denied') words.tone = 'amber'; break;
     case 'retention': {
       const d = object(e, e.type === 'retention.compact' ? 'compact' : 'drop');

@@ -96,8 +96,12 @@ export function Failed({ what, error, again }: { what: string; error: unknown; a
 
 let openSealed: (payload: Payload) => void = () => undefined;
 
-/** "sealed, 4.2 kB, open": content is never on the page; the chip leads to the way to read it. */
-export const PayloadChip = ({ payload, named = true }: { payload: Payload; named?: boolean }) => (
+/** "sealed, 4.2 kB, open": content is never on the page; the chip leads to the way to read it. What was not captured has no such way, and says so. */
+export const PayloadChip = ({ payload, named = true }: { payload: Payload; named?: boolean }) => payload.ref === null ? (
+  <span class="chip sealed uncaptured" title={`Not captured by policy: only its size and a fingerprint for comparing were kept.\n${payload.hash}`}>
+    <Icon name="uncaptured" />{named && <b>{payload.role}</b>} not captured by policy, {bytes(payload.bytes)}
+  </span>
+) : (
   <button type="button" class="chip sealed" aria-haspopup="dialog" onClick={(e) => { e.stopPropagation(); openSealed(payload); }}>
     <Icon name="lock" />{named && <b>{payload.role}</b>} sealed, {bytes(payload.bytes)}, <u>open</u>
   </button>
@@ -110,7 +114,7 @@ function SealedDialog() {
   useEffect(() => {
     openSealed = (p) => { setPayload(p); box.current?.showModal(); };
   }, []);
-  const command = payload ? vaultCommand(payload.ref, reason.trim()) : '';
+  const command = payload?.ref ? vaultCommand(payload.ref, reason.trim()) : '';
   return (
     <dialog ref={box} aria-labelledby="sealed-title" onClick={(e) => { if (e.target === box.current) box.current?.close(); }}>
       {payload && <form method="dialog">

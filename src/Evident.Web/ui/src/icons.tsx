@@ -24,6 +24,7 @@ const shapes: Record<string, ComponentChildren> = {
   runs: <path d="M2.5 4h2M7 4h6.5M2.5 8h2M7 8h6.5M2.5 12h2M7 12h4.5" />,
   ledger: <><circle cx="8" cy="3.3" r="1.8" /><circle cx="8" cy="12.7" r="1.8" /><path d="M8 5.1v5.8M11.5 3.3H14M11.5 12.7H14" /></>,
   lock: <><rect x="3.5" y="7" width="9" height="6.5" rx="1.2" /><path d="M5.5 7V5a2.5 2.5 0 0 1 5 0v2" /></>,
+  uncaptured: <><circle cx="8" cy="8" r="5.2" class="dashed" /><path d="M4.4 11.6l7.2-7.2" /></>,
   close: <path d="M4 4l8 8M12 4l-8 8" />,
   chevron: <path d="M6 4l4 4-4 4" />,
   copy: <><rect x="5.5" y="5.5" width="8" height="8" rx="1.2" /><path d="M10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2" /></>,
