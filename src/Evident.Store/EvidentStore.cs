@@ -116,6 +116,9 @@ public sealed class EvidentStore : IDisposable
     /// <summary>What redaction found in what was accepted, per rule, since the start.</summary>
     public RedactionCounters Redactions => pipeline.Redactions;
 
+    /// <summary>What is captured of whom.</summary>
+    public CapturePolicy Capture => options.Capture;
+
     public VaultStatus Vault => vault.Status();
 
     public ScrubStatus Scrub => new(scrubber.ScrubbedTo, scrubber.Errors, scrubber.FinishedUnixMillis);

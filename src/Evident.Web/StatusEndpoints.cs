@@ -33,6 +33,7 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
             new VaultStatusView("open", store.Vault.PayloadBytes),
             new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
             Redaction(),
+            Capture(store.Capture),
             Open: true,
             Rfc3339.FormatMillis(startedUnixMillis));
     }
@@ -40,17 +41,34 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
     private RedactionStatusView Redaction()
     {
         var found = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (RedactionRule rule in store.Redactions.Rules.Rules)
+        RuleSet rules = store.Redactions.Rules;
+        long sum = 0;
+        int inForce = 0;
+        foreach (RedactionRule rule in rules.Rules)
         {
+            inForce += rule.On ? 1 : 0;
             if (store.Redactions.Of(rule.Index) is > 0 and var count)
             {
                 found[rule.Name] = count;
+                sum += count;
             }
         }
 
-        RuleSet rules = store.Redactions.Rules;
-        return new RedactionStatusView(rules.Version, "sha256:" + Convert.ToHexStringLower(rules.Hash), found.Values.Sum(), found);
+        return new RedactionStatusView(rules.Version, HashText(rules.Hash), inForce, sum, found);
     }
+
+    private static CaptureStatusView Capture(CapturePolicy policy)
+    {
+        var rules = new List<CaptureRuleView>();
+        foreach (CaptureRule rule in policy.Rules)
+        {
+            rules.Add(new CaptureRuleView(rule.Tenant, rule.Workflow, rule.Environment, rule.Mode.ToName()));
+        }
+
+        return new CaptureStatusView(policy.Mode.ToName(), policy.UnnamedIsStrict ? "strict" : "mode", HashText(policy.Hash), rules);
+    }
+
+    private static string HashText(byte[] hash) => "sha256:" + Convert.ToHexStringLower(hash);
 
     private Task HealthAsync(HttpContext context) => store.Ready == ReadyState.Failed
         ? ErrorReply.WriteAsync(

@@ -94,6 +94,24 @@ public sealed class PageTests(DemoPage demo, ITestOutputHelper test) : IClassFix
 
     [Theory]
     [MemberData(nameof(Screens))]
+    public async Task The_privacy_page_tells_what_is_captured_and_what_was_redacted(int width, int height, ColorScheme scheme)
+    {
+        await using var visit = await Visit.StartAsync(demo, width, height, scheme);
+        var page = visit.Page;
+        await page.GotoAsync(demo.Demo.Url + "/");
+        await page.ClickAsync("nav.rail a:has-text('Privacy')");
+        await page.WaitForSelectorAsync(".privacy .rules");
+        Assert.Contains("Payloads are redacted, then sealed.", await page.Locator(".privacy .claim").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains("everyone", await page.Locator(".privacy .rules tbody tr").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.InRange(await page.Locator(".privacy .found li").CountAsync(), 2, 99);
+        Assert.Equal(0, await page.Locator(".debugbanner").CountAsync());
+        Assert.True(await FitsAsync(page), "the privacy page is wider than the screen");
+        await visit.ShotAsync("privacy");
+        visit.Check();
+    }
+
+    [Theory]
+    [MemberData(nameof(Screens))]
     public async Task The_ledger_is_a_thread_with_its_head_its_check_and_its_entries(int width, int height, ColorScheme scheme)
     {
         await using var visit = await Visit.StartAsync(demo, width, height, scheme);

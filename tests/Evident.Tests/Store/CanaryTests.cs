@@ -176,6 +176,8 @@ public sealed class CanaryTests
         }
 
         Assert.True(web.Store.Counters.AcceptedSpans > 2_000, $"{web.Store.Counters.AcceptedSpans} spans were accepted");
+        var told = System.Text.Json.JsonDocument.Parse(await web.Client.GetStringAsync("/api/v1/status")).RootElement.GetProperty("capture");
+        Assert.Equal((mode == "structure" ? "structure" : "redacted", mode == "structure" ? 0 : 1), (told.GetProperty("mode").GetString(), told.GetProperty("rules").GetArrayLength()));
         Assert.Contains(traces, t => t.Contains($"\"capture\":\"{mode}\"", StringComparison.Ordinal));
         Assert.All(traces, t => Assert.DoesNotContain("Zq7Canary", t, StringComparison.Ordinal));
         web.Store.Close();

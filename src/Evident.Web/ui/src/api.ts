@@ -227,9 +227,16 @@ export interface Status {
   ledger: { size: number; published_size: number; published_time: string | null; anchored_size: number | null; anchored_time: string | null };
   vault: { state: 'open' | 'sealed'; payloads_bytes: number };
   ingest: { accepted_spans: number; duplicate_spans: number; rejected_spans: number; refused_requests: number };
+  redaction: { version: string; hash: string; in_force: number; found: number; rules: Record<string, number> };
+  capture: Capture;
   open: boolean;
   started: string;
 }
+
+export type CaptureMode = 'redacted' | 'structure' | 'opt_out' | 'full';
+export interface CaptureRule { tenant: string | null; workflow: string | null; environment: string | null; mode: CaptureMode }
+/** What is captured of whom. `unnamed`: what holds for a span that does not say what the rules ask for. */
+export interface Capture { mode: CaptureMode; unnamed: 'strict' | 'mode'; hash: string; rules: CaptureRule[] }
 
 /** A reply that is not the asked-for JSON. `status` is 0 when nobody answered. */
 export class ApiError extends Error {

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, type Payload, type Status } from './api.js';
 import { ago, bytes, exact, parseTime, vaultCommand } from './format.js';
 import { Icon } from './icons.js';
-import { go, ledgerHref, runHref, runsHref, type Route } from './route.js';
+import { go, ledgerHref, privacyHref, runHref, runsHref, type Route } from './route.js';
 
 /** Calls back now and then while the tab is on show; never twice at once. */
 export function useWhileVisible(everyMs: number, act: (signal: AbortSignal) => Promise<void>, key: unknown): void {
@@ -195,7 +195,7 @@ function House({ status }: { status: Status | null | undefined }) {
   );
 }
 
-const places = [{ page: 'runs', name: 'Runs', to: runsHref() }, { page: 'ledger', name: 'Ledger', to: ledgerHref() }] as const;
+const places = [{ page: 'runs', name: 'Runs', to: runsHref() }, { page: 'ledger', name: 'Ledger', to: ledgerHref() }, { page: 'privacy', name: 'Privacy', to: privacyHref }] as const;
 
 export function Frame({ route, children }: { route: Route; children: ComponentChildren }) {
   const [status, setStatus] = useState<Status | null | undefined>();

@@ -22,6 +22,7 @@ const shapes: Record<string, ComponentChildren> = {
   db: <><ellipse cx="8" cy="4" rx="4.8" ry="1.9" /><path d="M3.2 4v8c0 1 2.1 1.9 4.8 1.9s4.8-.9 4.8-1.9V4" /></>,
   missing: <circle cx="8" cy="8" r="5.2" class="dashed" />,
   runs: <path d="M2.5 4h2M7 4h6.5M2.5 8h2M7 8h6.5M2.5 12h2M7 12h4.5" />,
+  privacy: <><path d="M8 2l5 1.8v4c0 3-2 5-5 6.2-3-1.2-5-3.2-5-6.2v-4z" /><circle cx="8" cy="7" r="1.3" class="full" /><path d="M8 8v2.4" /></>,
   ledger: <><circle cx="8" cy="3.3" r="1.8" /><circle cx="8" cy="12.7" r="1.8" /><path d="M8 5.1v5.8M11.5 3.3H14M11.5 12.7H14" /></>,
   lock: <><rect x="3.5" y="7" width="9" height="6.5" rx="1.2" /><path d="M5.5 7V5a2.5 2.5 0 0 1 5 0v2" /></>,
   uncaptured: <><circle cx="8" cy="8" r="5.2" class="dashed" /><path d="M4.4 11.6l7.2-7.2" /></>,
