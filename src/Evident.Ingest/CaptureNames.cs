@@ -7,6 +7,9 @@ internal sealed class CaptureNames
 
     internal ReadOnlySpan<byte> this[int part] => said[part];
 
+    /// <summary>Two spans say different things.</summary>
+    internal bool Differs(int part) => said[part] is { Length: 0 };
+
     internal void Add(int part, ReadOnlySpan<byte> name)
     {
         if (name.IsEmpty) return;
@@ -24,10 +27,17 @@ internal sealed partial class CleaningDesk
 
     private CaptureMode ModeOf(in DirtySpan span)
     {
-        if (capture.IsSameForAll) return capture.Mode;
+        bool anyInFull = inFull?.IsOpen == true;
+        if (capture.IsSameForAll && !anyInFull) return capture.Mode;
         traceNames ??= GatherNames();
         var of = traceNames[span.Trace];
-        return capture.ModeOf(new CaptureSubject { Tenant = Name(span, TenantPart, of), Workflow = Name(span, WorkflowPart, of), Environment = Name(span, EnvironmentPart, of) });
+        var subject = new CaptureSubject
+        {
+            Tenant = Name(span, TenantPart, of), Workflow = Name(span, WorkflowPart, of), Environment = Name(span, EnvironmentPart, of),
+            IsUnsure = IsUnsure(span, TenantPart, of) || IsUnsure(span, WorkflowPart, of) || IsUnsure(span, EnvironmentPart, of),
+        };
+        var mode = capture.ModeOf(subject);
+        return mode != CaptureMode.OptOut && anyInFull && inFull!.Covers(subject) ? CaptureMode.Full : mode;
     }
 
     private Dictionary<TraceId, CaptureNames> GatherNames()
@@ -42,6 +52,8 @@ internal sealed partial class CleaningDesk
     }
 
     private ReadOnlySpan<byte> Name(in DirtySpan span, int part, CaptureNames trace) => OwnName(span, part) is { IsEmpty: false } own ? own : trace[part];
+
+    private bool IsUnsure(in DirtySpan span, int part, CaptureNames trace) => trace.Differs(part) && OwnName(span, part).IsEmpty;
 
     private ReadOnlySpan<byte> OwnName(in DirtySpan span, int part) =>
         Named(span.Attributes, part) is { IsEmpty: false } own ? own : Named(batch.Resource(span.Resource).Attributes, part);

@@ -44,6 +44,18 @@ public readonly ref struct CaptureSubject
     public ReadOnlySpan<byte> Tenant { get; init; }
     public ReadOnlySpan<byte> Workflow { get; init; }
     public ReadOnlySpan<byte> Environment { get; init; }
+
+    /// <summary>The spans of its trace say different things where it says nothing itself.</summary>
+    public bool IsUnsure { get; init; }
+}
+
+/// <summary>Which spans are captured in full at this moment: those of open debug sessions. Thread safe.</summary>
+public interface IFullCapture
+{
+    /// <summary>Some are.</summary>
+    bool IsOpen { get; }
+
+    bool Covers(scoped in CaptureSubject subject);
 }
 
 /// <summary>
@@ -59,7 +71,7 @@ public sealed class CapturePolicy
     public const int MaxRules = 1_000, MaxNameBytes = 256;
 
     private readonly CaptureOptions options;
-    private readonly Form[] forms;
+    private readonly CaptureMatcher[] forms;
 
     private CapturePolicy(CaptureOptions options)
     {
@@ -68,7 +80,7 @@ public sealed class CapturePolicy
         foreach (string tenant in options.OptOut) rules.Add(new CaptureRule(tenant, null, null, CaptureMode.OptOut));
         rules.AddRange(options.Rules);
         Rules = rules;
-        forms = Array.ConvertAll(rules.ToArray(), rule => new Form(rule));
+        forms = Array.ConvertAll(rules.ToArray(), rule => new CaptureMatcher(rule));
         Hash = SHA256.HashData(Encoding.UTF8.GetBytes(ToText()));
     }
 
@@ -147,41 +159,6 @@ public sealed class CapturePolicy
         lines.Sort(StringComparer.Ordinal);
         foreach (string line in lines) text.Append(line);
         return text.ToString();
-    }
-
-    private enum Likeness : byte { No, Perhaps, Yes }
-
-    private sealed class Form(CaptureRule rule)
-    {
-        private readonly byte[] tenant = Utf8(rule.Tenant), workflow = Utf8(rule.Workflow), environment = Utf8(rule.Environment);
-
-        internal CaptureMode Mode => rule.Mode;
-
-        internal Likeness Match(scoped in CaptureSubject subject)
-        {
-            var of = Match(tenant, subject.Tenant);
-            if (of == Likeness.No) return of;
-            var by = Match(workflow, subject.Workflow);
-            if (by == Likeness.No) return by;
-            var at = Match(environment, subject.Environment);
-            return of < by ? (of < at ? of : at) : by < at ? by : at;
-        }
-
-        private static byte[] Utf8(string? name) => Encoding.UTF8.GetBytes(name ?? "");
-
-        private static Likeness Match(byte[] wanted, ReadOnlySpan<byte> said)
-        {
-            if (wanted.Length == 0) return Likeness.Yes;
-            said = said.Trim((byte)' ');
-            if (said.IsEmpty) return Likeness.Perhaps;
-            bool same = wanted[^1] == (byte)'*'
-                ? said.Length >= wanted.Length - 1 && Ascii.EqualsIgnoreCase(said[..(wanted.Length - 1)], wanted.AsSpan(..^1))
-                : Same(said, wanted);
-            return same ? Likeness.Yes : Likeness.No;
-        }
-
-        // Names beyond ASCII are compared byte for byte.
-        private static bool Same(ReadOnlySpan<byte> said, byte[] wanted) => said.SequenceEqual(wanted) || Ascii.EqualsIgnoreCase(said, wanted);
     }
 }
 

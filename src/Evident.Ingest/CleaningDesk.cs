@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace Evident.Ingest;
 
 /// <summary>The working memory of one <see cref="SpanCleaner.Clean"/>: pooled buffers and per-span state, reset for each span.</summary>
-internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, CapturePolicy capture, StructureKey structureKey, IngestLimits limits)
+internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, CapturePolicy capture, IFullCapture? inFull, StructureKey structureKey, IngestLimits limits)
 {
     // Facts of the resource or of an event yield to the span's own.
     private const int EventPriority = 1000, ResourcePriority = 2000;

@@ -117,11 +117,19 @@ internal sealed class PayloadParts(StructureKey structureKey) : IDisposable
 
         Span<byte> hash = stackalloc byte[32];
         HMACSHA256.HashData(gate.Scope.FingerprintKey, comparable, hash);
-        gate.Redactor.Redact(original.Written, redacted, gate.Tally);
-        SpanEncoding.PayloadEntry(core, RoleNames[role], hash, redacted.Length);
         Span<byte> reference = stackalloc byte[SpanEncoding.ReferenceBytes];
         Span<byte> commitment = stackalloc byte[SpanEncoding.CommitmentBytes];
-        sealer.Seal(gate.Scope, PayloadRole.Names[role], keepLong, redacted.Written, reference, commitment);
+        if (gate.Mode == CaptureMode.Full)
+        {
+            SpanEncoding.PayloadEntry(core, RoleNames[role], hash, original.Length);
+            sealer.SealInFull(gate.Scope, PayloadRole.Names[role], original.Written, reference, commitment);
+        }
+        else
+        {
+            gate.Redactor.Redact(original.Written, redacted, gate.Tally);
+            SpanEncoding.PayloadEntry(core, RoleNames[role], hash, redacted.Length);
+            sealer.Seal(gate.Scope, PayloadRole.Names[role], keepLong, redacted.Written, reference, commitment);
+        }
         seal.Write(reference);
         seal.Write(commitment);
     }
@@ -177,6 +185,7 @@ internal sealed class PayloadParts(StructureKey structureKey) : IDisposable
             case ValueKind.Text: original.WriteJsonString(bytes); break;
             case ValueKind.Json: original.Write(bytes); break;
             case ValueKind.Bytes when Utf8.IsValid(bytes): original.WriteJsonString(bytes); break;
+            case ValueKind.Bytes when gate.Mode != CaptureMode.Redacted: original.WriteJsonString(Encoding.ASCII.GetBytes(Convert.ToBase64String(bytes))); break;
             case ValueKind.Bytes:
                 // Binary keeps its base64 form in JSON, where no detector would see through it: it is redacted before.
                 using (var binary = new ByteSink())

@@ -6,7 +6,8 @@ namespace Evident.Ingest;
 /// The one choke point between what senders send and what is stored: conventions, content gate, capture policy, redaction, sealing. A pure function of the batch, the scopes and their keys, but
 /// for the sealer and for the key of what is not captured. Thread safe; each call works on its own desk.
 /// </summary>
-public sealed class SpanCleaner(Conventions conventions, RuleSet rules, CapturePolicy capture, IngestLimits limits)
+/// <param name="inFull">Null where there are no debug sessions.</param>
+public sealed class SpanCleaner(Conventions conventions, RuleSet rules, CapturePolicy capture, IngestLimits limits, IFullCapture? inFull = null)
 {
     private const int KeptDesks = 8;
 
@@ -20,7 +21,7 @@ public sealed class SpanCleaner(Conventions conventions, RuleSet rules, CaptureP
         ArgumentNullException.ThrowIfNull(scopes);
         ArgumentNullException.ThrowIfNull(sealer);
         var clean = new CleanBatch(dirty.SpanCount) { Rejected = dirty.Rejected, RejectedReason = dirty.RejectedReason };
-        if (!desks.TryTake(out var desk)) desk = new CleaningDesk(conventions, rules, capture, structureKey, limits);
+        if (!desks.TryTake(out var desk)) desk = new CleaningDesk(conventions, rules, capture, inFull, structureKey, limits);
         // A desk that a failing sealer left half used is not reused.
         desk.Start(dirty, scopes, sealer);
         foreach (ref readonly var span in dirty.Spans) desk.Clean(span, clean);

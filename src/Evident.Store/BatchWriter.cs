@@ -15,8 +15,8 @@ internal sealed record LedgerSnapshot(string Origin, LedgerHead Head, string Ide
 /// process must exit with 70 so that the next start looks.
 /// </summary>
 internal sealed class BatchWriter(
-    StoreOptions options, IClock clock, VaultStore vault, LedgerLog ledger, PartitionSet partitions, ApprovalBook approvals, WriteQueue queue, Func<Vitals> vitals,
-    Action<string, Exception?> log) : IDisposable
+    StoreOptions options, IClock clock, VaultStore vault, LedgerLog ledger, PartitionSet partitions, ApprovalBook approvals, WriteQueue queue, DebugSessions debug,
+    Func<Vitals> vitals, Action<string, Exception?> log) : IDisposable
 {
     private const int MaxUnsealedSpans = 250_000; // then they are sealed at once: a start after a crash reads them again, some 2 us each
 
@@ -62,6 +62,7 @@ internal sealed class BatchWriter(
         Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
         rules.Record();
         capture.Record();
+        debug.Recover(ledger);
         partition.Begin();
         partition.ClearOutbox();
         Remember();
@@ -95,6 +96,11 @@ internal sealed class BatchWriter(
                 if (heartbeat.IsDue)
                 {
                     heartbeat.Beat(Heartbeat.Running, accepted);
+                    Show(null);
+                }
+
+                if (debug.IsDue && debug.CloseDue(ledger))
+                {
                     Show(null);
                 }
 

@@ -44,11 +44,11 @@ internal sealed class CaptureRecord(CapturePolicy policy, Scope own, LedgerLog l
         return EntryDraft.Create(EntryType, id, entry => entry
             .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("actor", who => who.Set("kind", "system")).Set("channel", "system")
             .SetIf("tenant_id", LedgerDrafts.Clean(own, rule.Tenant)).SetIf("environment", LedgerDrafts.Clean(own, rule.Environment))
-            .Set("capture", capture => capture.Set("mode", rule.Mode.ToName()).SetIf("workflow_id", LedgerDrafts.Clean(own, Workflow(rule))))
+            .Set("capture", capture => capture.Set("mode", rule.Mode.ToName()).SetIf("workflow_id", LedgerDrafts.Clean(own, Workflow(rule.Workflow))))
             .Set("document", document => document.Set("version", CapturePolicy.FormatVersion.ToString(CultureInfo.InvariantCulture)).Set("hash", hash)
                 .SetIf("previous_hash", previous).Set("items", (long)policy.Rules.Count)));
     }
 
-    // A star may not stand in an entry.
-    private static string? Workflow(CaptureRule rule) => rule.Workflow is [.. var prefix, '*'] ? "prefix:" + prefix : rule.Workflow;
+    /// <summary>A workflow as an entry names it: a star may not stand there.</summary>
+    public static string? Workflow(string? workflow) => workflow is [.. var prefix, '*'] ? "prefix:" + prefix : workflow;
 }

@@ -22,6 +22,7 @@ public sealed class EvidentStore : IDisposable
     private readonly PartitionSet partitions;
     private readonly LedgerLog ledger;
     private readonly WriteQueue queue;
+    private readonly DebugSessions debug;
     private readonly IngestPipeline pipeline;
     private readonly BatchWriter writer;
     private readonly Projections projections;
@@ -54,10 +55,11 @@ public sealed class EvidentStore : IDisposable
         this.ledger = ledger;
         ledgerDirectory = LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
-        pipeline = new IngestPipeline(options, vault, queue);
+        debug = Held(open, new DebugSessions(options, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
+        pipeline = new IngestPipeline(options, vault, queue, debug);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
         writer = Held(open, new BatchWriter(
-            options, clock, vault, ledger, partitions, approvals, queue,
+            options, clock, vault, ledger, partitions, approvals, queue, debug,
             () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
         var recorded = new RecordedDocument(ledger, ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log);
         writer.Recover(
@@ -338,6 +340,18 @@ public sealed class EvidentStore : IDisposable
         }
     }
 
+    /// <summary>Debug sessions that wait for approval or are open, oldest first.</summary>
+    public IReadOnlyList<DebugSession> DebugSessions => debug.All;
+
+    /// <inheritdoc cref="Store.DebugSessions.RequestAsync"/>
+    public Task<DebugSession> RequestDebugAsync(DebugWish wish, string reason, Actor actor, CancellationToken cancellation) => debug.RequestAsync(wish, reason, actor, cancellation);
+
+    /// <inheritdoc cref="Store.DebugSessions.ApproveAsync"/>
+    public Task<DebugSession> ApproveDebugAsync(string id, bool singleOperator, Actor actor, CancellationToken cancellation) => debug.ApproveAsync(id, singleOperator, actor, cancellation);
+
+    /// <inheritdoc cref="Store.DebugSessions.CloseAsync"/>
+    public Task<DebugSession> CloseDebugAsync(string id, Actor actor, CancellationToken cancellation) => debug.CloseAsync(id, actor, cancellation);
+
     /// <summary>Files the cosignatures under a copy of a published note, each as a file in <c>anchors/</c> and an entry; both are durable on return.</summary>
     /// <exception cref="AnchorRefusedException">The note is not this ledger's, or carries nothing to file.</exception>
     public Task<IReadOnlyList<FiledAnchor>> FileAnchorAsync(byte[] note, Actor actor, CancellationToken cancellation) => anchors.FileAsync(note, actor, cancellation);
@@ -369,6 +383,7 @@ public sealed class EvidentStore : IDisposable
         partitions.Dispose(); // what the writer itself had opened for dedup
         ledger.Dispose();
         anchors.Dispose();
+        debug.Dispose();
         vault.Dispose();
         ownership.Dispose();
     }

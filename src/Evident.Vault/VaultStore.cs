@@ -176,13 +176,18 @@ public sealed class VaultStore : IDisposable
     }
 
     /// <summary>The key of a scope for a payload that is sealed now.</summary>
-    internal Kek KekFor(VaultScope scope, long nowMillis, bool keepLong)
+    internal Kek KekFor(VaultScope scope, long nowMillis, bool keepLong) => KekFor(scope, nowMillis, keepLong ? options.LongDays : options.ShortDays);
+
+    /// <summary>The same for one of a debug session.</summary>
+    internal Kek DebugKekFor(VaultScope scope, long nowMillis) => KekFor(scope, nowMillis, VaultOptions.DebugDays);
+
+    private Kek KekFor(VaultScope scope, long nowMillis, int days)
     {
         ScopeEntry entry = ring.ById(scope.Id);
         int today = VaultDay.Of(nowMillis);
         try
         {
-            return ring.KekFor(entry, today + (keepLong ? options.LongDays : options.ShortDays), today);
+            return ring.KekFor(entry, today + days, today);
         }
         catch (Exception e)
         {

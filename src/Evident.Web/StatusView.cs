@@ -27,10 +27,19 @@ internal sealed record RedactionStatusView(string Version, string Hash, int InFo
 /// <param name="Unnamed"><c>strict</c> or <c>mode</c>: what holds for spans that do not say what the rules ask for.</param>
 /// <param name="Hash">SHA-256 of the policy, as in the ledger's <c>capture.policy</c>.</param>
 /// <param name="Rules">Opt-outs first.</param>
-internal sealed record CaptureStatusView(string Mode, string Unnamed, string Hash, IReadOnlyList<CaptureRuleView> Rules);
+/// <param name="DebugSessions">Those that wait for approval or are open, oldest first.</param>
+internal sealed record CaptureStatusView(string Mode, string Unnamed, string Hash, IReadOnlyList<CaptureRuleView> Rules, IReadOnlyList<DebugSessionView> DebugSessions);
 
 /// <param name="Mode"><c>redacted</c>, <c>structure</c> or <c>opt_out</c>.</param>
 internal sealed record CaptureRuleView(string? Tenant, string? Workflow, string? Environment, string Mode);
+
+/// <param name="State"><c>requested</c> or <c>open</c>.</param>
+/// <param name="Tenant">Empty: spans that name no tenant.</param>
+/// <param name="Reason">After redaction.</param>
+/// <param name="RequestedBy"><c>uid 1000</c>.</param>
+internal sealed record DebugSessionView(
+    string Id, string State, string Tenant, string Workflow, string? Environment, int Minutes, string Reason, string RequestedBy, string Requested, string? ApprovedBy, bool SingleOperator,
+    string? Opened, string? Until);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(StatusView))]

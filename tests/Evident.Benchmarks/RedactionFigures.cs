@@ -266,5 +266,7 @@ internal static class RedactionFigures
     {
         public void Seal(Scope scope, string role, bool keepLong, ReadOnlySpan<byte> redacted, Span<byte> ref29, Span<byte> commitment32) =>
             batch?.Seal(scopes.Vault!, role, keepLong, redacted, ref29, commitment32);
+
+        public void SealInFull(Scope scope, string role, ReadOnlySpan<byte> original, Span<byte> ref29, Span<byte> commitment32) => throw new NotSupportedException("the figures have no debug session");
     }
 }
