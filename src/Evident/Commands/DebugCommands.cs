@@ -57,7 +57,7 @@ internal static class DebugCommands
     {
         Command command = CommandLine.Command("approve",
             "Opens a debug session that somebody else asked for. Who may use the appliance's control socket is its own user and root; they count as two people.",
-            "sudo evident debug approve ds_3f9c01b2a4d7", "evident debug approve ds_3f9c01b2a4d7 --single-operator");
+            "evident debug approve ds_3f9c01b2a4d7", "evident debug approve ds_3f9c01b2a4d7 --single-operator");
         var data = new DataOptions(command);
         Argument<string> id = Id();
         Option<bool> single = new("--single-operator") { Description = "There is no second person: the one who asked approves, and the ledger says so." };
@@ -125,8 +125,9 @@ internal static class DebugCommands
         string Text(string name) => session.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
         bool open = Text("state") == "open";
         string tenant = Text("tenant") is { Length: > 0 } named ? $"tenant {named}" : "no tenant", environment = Text("environment") is { Length: > 0 } where ? $", {where}" : "";
-        string who = open ? $"until {Text("until")}, asked for by {Text("requested_by")}, approved by {Text("approved_by")}"
-            : $"{session.GetProperty("minutes").GetInt32()} minutes, asked for by {Text("requested_by")} {Text("requested")}, not approved";
+        bool alone = open && session.GetProperty("single_operator").GetBoolean();
+        string who = open ? $"until {Text("until")}, asked for by {Text("requested_by")}, approved by {(alone ? "the same person" : Text("approved_by"))}"
+            : $"{session.GetProperty("minutes").GetInt32()} minutes, asked for by {Text("requested_by")} on {Text("requested")}, not approved";
         return $"{Text("id")}  {(open ? "OPEN" : "requested")}  {tenant}, workflow {Text("workflow")}{environment}  {who}: {Text("reason")}";
     }
 

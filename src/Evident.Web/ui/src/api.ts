@@ -236,7 +236,24 @@ export interface Status {
 export type CaptureMode = 'redacted' | 'structure' | 'opt_out' | 'full';
 export interface CaptureRule { tenant: string | null; workflow: string | null; environment: string | null; mode: CaptureMode }
 /** What is captured of whom. `unnamed`: what holds for a span that does not say what the rules ask for. */
-export interface Capture { mode: CaptureMode; unnamed: 'strict' | 'mode'; hash: string; rules: CaptureRule[] }
+export interface Capture { mode: CaptureMode; unnamed: 'strict' | 'mode'; hash: string; rules: CaptureRule[]; debug_sessions: DebugSession[] }
+
+/** Full capture of one tenant's workflow: asked for by one person, approved by another, over at `until`. An empty tenant stands for steps that name none. */
+export interface DebugSession {
+  id: string;
+  state: 'requested' | 'open';
+  tenant: string;
+  workflow: string;
+  environment: string | null;
+  minutes: number;
+  reason: string;
+  requested_by: string;
+  requested: string;
+  approved_by: string | null;
+  single_operator: boolean;
+  opened: string | null;
+  until: string | null;
+}
 
 /** A reply that is not the asked-for JSON. `status` is 0 when nobody answered. */
 export class ApiError extends Error {

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, type Payload, type Status } from './api.js';
+import { capturing, DebugBanner } from './debug.js';
 import { ago, bytes, exact, parseTime, vaultCommand } from './format.js';
 import { Icon } from './icons.js';
 import { go, ledgerHref, privacyHref, runHref, runsHref, type Route } from './route.js';
@@ -190,6 +191,7 @@ function House({ status }: { status: Status | null | undefined }) {
         <Icon name="ledger" />{exact(ledger.size)}<span class="wide"> {ledger.size === 1 ? 'entry' : 'entries'} · {anchored}</span>
       </a>
       <span class="wide" title={`${bytes(vault.payloads_bytes)} of payloads`}><Icon name="lock" />vault {vault.state}<span class="wider"> · {bytes(vault.payloads_bytes)}</span></span>
+      {capturing(status.capture.debug_sessions, now).length > 0 && <a class="open" href={privacyHref} title="A debug session is open: payloads are captured unredacted."><Icon name="eye" /><span class="wide">debug session open</span></a>}
       {status.open && <span class="open" title="Whoever reaches this address may read. Payloads stay sealed."><span class="wide">open, </span>no accounts</span>}
     </div>
   );
@@ -220,7 +222,7 @@ export function Frame({ route, children }: { route: Route; children: ComponentCh
       <nav class="rail" aria-label="Pages">
         {places.map((p) => <a href={p.to} key={p.page} aria-current={here === p.page ? 'page' : undefined}><Icon name={p.page} /><span>{p.name}</span></a>)}
       </nav>
-      <main id="main" tabIndex={-1}>{children}</main>
+      <main id="main" tabIndex={-1}><DebugBanner sessions={status?.capture.debug_sessions ?? []} />{children}</main>
       <div class="unseen" aria-live="polite" ref={(e) => { live = e; }} />
       <SealedDialog />
       <HelpSheet />

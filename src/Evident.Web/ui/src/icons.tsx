@@ -25,6 +25,7 @@ const shapes: Record<string, ComponentChildren> = {
   privacy: <><path d="M8 2l5 1.8v4c0 3-2 5-5 6.2-3-1.2-5-3.2-5-6.2v-4z" /><circle cx="8" cy="7" r="1.3" class="full" /><path d="M8 8v2.4" /></>,
   ledger: <><circle cx="8" cy="3.3" r="1.8" /><circle cx="8" cy="12.7" r="1.8" /><path d="M8 5.1v5.8M11.5 3.3H14M11.5 12.7H14" /></>,
   lock: <><rect x="3.5" y="7" width="9" height="6.5" rx="1.2" /><path d="M5.5 7V5a2.5 2.5 0 0 1 5 0v2" /></>,
+  eye: <><path d="M1.5 8s2.4-4.5 6.5-4.5S14.5 8 14.5 8s-2.4 4.5-6.5 4.5S1.5 8 1.5 8z" /><circle cx="8" cy="8" r="1.9" /></>,
   uncaptured: <><circle cx="8" cy="8" r="5.2" class="dashed" /><path d="M4.4 11.6l7.2-7.2" /></>,
   close: <path d="M4 4l8 8M12 4l-8 8" />,
   chevron: <path d="M6 4l4 4-4 4" />,

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api, type Capture, type CaptureMode, type CaptureRule, type Status } from './api.js';
 import { ago, bytes, exact, fullTime, parseTime, plural, short } from './format.js';
 import { Copy, Failed, useNow, useWhileVisible } from './frame.js';
+import { DebugSheet } from './debug.js';
 import { Icon } from './icons.js';
 import { ledgerHref } from './route.js';
 
@@ -33,6 +34,7 @@ export function PrivacyPage() {
       <div class="bar"><h1>Privacy</h1></div>
       <p class="claim">{claim(status.capture)}</p>
       <CaptureSheet capture={status.capture} />
+      <DebugSheet sessions={status.capture.debug_sessions} now={now} />
       <RedactionSheet redaction={status.redaction} started={status.started} now={now} />
       <section aria-labelledby="kept-title">
         <h2 id="kept-title">Kept</h2>
@@ -49,10 +51,12 @@ export function PrivacyPage() {
 
 function claim(capture: Capture) {
   const optedOut = capture.rules.filter((r) => r.mode === 'opt_out').length;
+  const open = capture.debug_sessions.filter((s) => s.state === 'open').length;
   const rules = capture.rules.filter((r) => r.mode !== 'opt_out' && r.mode !== capture.mode).length;
   return (
     <><b>{capture.mode === 'structure' ? 'Payloads are not captured; the structure of runs is.' : 'Payloads are redacted, then sealed.'}</b>{' '}
       {rules > 0 && <>{plural(rules, 'rule says', 'rules say')} otherwise for some. </>}
+      {open > 0 && <span class="amber">{plural(open, 'debug session')} {open === 1 ? 'captures' : 'capture'} in full at this moment. </span>}
       {optedOut > 0 && <>{plural(optedOut, 'tenant', 'tenants')} opted out. </>}</>
   );
 }
