@@ -186,9 +186,11 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private void KeepKnown(int encodedField, ByteSink to, ReadOnlySpan<byte> key, in DirtyAttribute attribute, Convention row, int role, int group = -1, ReadOnlySpan<byte> keyHead = default)
     {
         if (gate.Allows(key) && (row.Prefix == 0 || gate.KeepsKey(key, batch.Bytes(attribute.Text))) && KnownValue(attribute, row, out var value))
+        {
             SpanEncoding.KeyedValue(to, encodedField, key, value, gate.Text(value));
-        else
-            parts.Add(role, key, attribute, group: group, keyHead: keyHead);
+            if (row.Class != AttributeClass.Reference || gate.Text(value).SequenceEqual(batch.Bytes(attribute.Text))) return; // what was cut off a reference is sealed with it
+        }
+        parts.Add(role, key, attribute, group: group, keyHead: keyHead);
     }
 
     private bool KnownValue(in DirtyAttribute attribute, Convention row, out CleanValue value)
@@ -199,6 +201,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
             case AttributeClass.Number: return (ContentGate.TryNumber(batch, attribute, out value) && !gate.IsPersonal(value)) || gate.Unknown(batch, attribute, out value);
             case AttributeClass.Flag: return ContentGate.TryFlag(batch, attribute, out value) || gate.Structural(batch, attribute, out value);
             case AttributeClass.Structural: return gate.Structural(batch, attribute, out value);
+            case AttributeClass.Reference: return attribute.Kind == ValueKind.Text ? gate.Reference(batch.Bytes(attribute.Text), out value) : gate.Unknown(batch, attribute, out value);
         }
         if (attribute.Kind is not (ValueKind.Text or ValueKind.Integer)) return false;
         Span<byte> digits = stackalloc byte[24];

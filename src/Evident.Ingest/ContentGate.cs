@@ -9,9 +9,11 @@ namespace Evident.Ingest;
 /// </summary>
 internal sealed class ContentGate(RuleSet rules) : IDisposable
 {
-    internal const int MaxStructuralBytes = 256, MaxStructuralWords = 8, MaxTokenBytes = 64, MaxKeyBytes = 128, MaxNameBytes = 128;
+    internal const int MaxStructuralBytes = 256, MaxStructuralWords = 8, MaxTokenBytes = 64, MaxKeyBytes = 128, MaxNameBytes = 128, MaxReferenceBytes = 512;
 
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-{}()*"u8);
+
+    private static readonly SearchValues<byte> ReferenceBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/@+=,-"u8);
 
     internal RedactionTally Tally { get; } = new(rules);
 
@@ -144,6 +146,32 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
         var first = json[1..^1];
         int end = first.IndexOf((byte)',');
         return (end < 0 ? first : first[..end]).Trim((byte)'"');
+    }
+
+    /// <summary>
+    /// A pointer to content that is kept elsewhere: an address without credentials, query and fragment (<c>?…</c> says that something was cut), redacted, or one token. Content in the form of an
+    /// address (<c>data:</c>, percent-encoded text) is none.
+    /// </summary>
+    internal bool Reference(ReadOnlySpan<byte> text, out CleanValue value)
+    {
+        value = default;
+        int scheme = text.IndexOf("://"u8);
+        if (scheme <= 0) return !System.Text.Ascii.EqualsIgnoreCase(text[..Math.Min(5, text.Length)], "data:"u8) && LedgerText.IsToken(text, MaxTokenBytes) && TryRedact(text, ValueKind.Text, out value);
+        int end = text.IndexOfAny((byte)'?', (byte)'#');
+        var address = end < 0 ? text : text[..end];
+        int host = scheme + 3;
+        if (host > address.Length || address.Length > MaxReferenceBytes || address.IndexOfAnyExcept(ReferenceBytes) >= 0) return false;
+        int slash = address[host..].IndexOf((byte)'/');
+        int credentials = (slash < 0 ? address[host..] : address.Slice(host, slash)).LastIndexOf((byte)'@');
+        int length = address.Length - credentials - 1;
+        Span<byte> clean = stackalloc byte[MaxReferenceBytes];
+        address[..host].CopyTo(clean);
+        address[(host + credentials + 1)..].CopyTo(clean[host..]);
+        if (!TryRedact(clean[..length], ValueKind.Text, out value)) return false;
+        if (end < 0) return true;
+        Texts.Write("?…"u8); // directly behind what was appended
+        value = value with { Length = value.Length + "?…"u8.Length };
+        return true;
     }
 
     /// <summary>An id stays when it may stand in a ledger entry; else its pseudonym stands.</summary>

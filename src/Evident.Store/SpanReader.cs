@@ -62,10 +62,25 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
             Events = [.. span.Events.Select(e => new SpanEventView(Rfc3339.FormatNanos(e.TimeNanos), e.Name, Attributes(e.Attributes)))],
             Links = [.. span.Links.Select(l => new SpanLinkView(l.TraceId.ToString(), l.SpanId.ToString()))],
             Payloads = Payloads(span),
+            References = References(span),
             Capture = span.Capture == CaptureMode.Redacted ? null : span.Capture.ToName(),
             Ledger = ledger,
             Revisions = merged.Revisions,
         };
+    }
+
+    private static List<ReferenceView>? References(StoredSpan span)
+    {
+        List<ReferenceView>? shown = null;
+        foreach (var attribute in span.Attributes)
+        {
+            if (attribute.Value.Text is { } uri && Conventions.Default.Elsewhere(attribute.Key) is { } role)
+            {
+                (shown ??= []).Add(new ReferenceView(role, attribute.Key, uri));
+            }
+        }
+
+        return shown;
     }
 
     private static List<PayloadView> Payloads(StoredSpan span)

@@ -127,6 +127,10 @@ public sealed record SpanView
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Capture { get; init; }
 
+    /// <summary>Content that is kept elsewhere; absent when there is none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ReferenceView>? References { get; init; }
+
     /// <summary>Sequence numbers of the ledger entries about this span.</summary>
     public required IReadOnlyList<long> Ledger { get; init; }
     public int Revisions { get; init; }
@@ -140,6 +144,12 @@ public sealed record SpanLinkView(string TraceId, string SpanId);
 /// <param name="Hash">Keyed fingerprint, for comparing.</param>
 /// <param name="Bytes">Size as sealed, or as sent when it was not captured.</param>
 public sealed record PayloadView(string Role, string? Ref, string Hash, long Bytes);
+
+/// <summary>Content that the sender keeps elsewhere. Nobody here fetches it.</summary>
+/// <param name="Role">What is there: a payload role.</param>
+/// <param name="Name">The attribute that says so.</param>
+/// <param name="Uri">Its address without credentials, query and fragment, or its id.</param>
+public sealed record ReferenceView(string Role, string Name, string Uri);
 
 public sealed record ApprovalView
 {

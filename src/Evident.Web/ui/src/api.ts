@@ -49,6 +49,8 @@ export interface Versions {
 
 /** `ref` is null when the payload was not captured: its role, size and fingerprint are all there is. */
 export interface Payload { role: string; ref: string | null; hash: string; bytes: number }
+/** Content that the sender keeps elsewhere; nobody here fetches it. */
+export interface Reference { role: string; name: string; uri: string }
 export interface SpanEvent { time: string; name: string; attributes: Attributes }
 
 export interface Span {
@@ -80,6 +82,7 @@ export interface Span {
   payloads: Payload[];
   /** By policy the payloads were not captured, or in a debug session they were sealed unredacted. */
   capture?: 'structure' | 'opt_out' | 'full';
+  references?: Reference[];
   ledger: number[];
   revisions: number;
 }

@@ -92,6 +92,8 @@ function Facts({ s, tree, at, story, onStep }: { s: Span } & Omit<Props, 'onClos
         {s.capture && <p class="quiet captured">{captureWords[s.capture]}</p>}
         {s.payloads.length > 0 && <div class="payloads">{s.payloads.map((p) => <PayloadChip key={p.ref ?? p.role} payload={p} />)}</div>}
       </Part>}
+      {s.references && <Part name="Kept elsewhere" note="by the sender; never fetched from here"><dl class="raw">{s.references.map((r) => [
+        <dt key={r.name} title={r.name}>{r.role === 'attributes' ? r.name : r.role}</dt>, <dd key={`${r.name}=`}><Copy text={r.uri} label="copy the reference"><span class="mono wrap">{r.uri}</span></Copy></dd>])}</dl></Part>}
       {entries.length > 0 && <Part name="Ledger"><ul class="plainlist">{entries.map((l) => (
         <li key={l.seq}><a class="mono" href={ledgerHref(l.seq)}>#{l.seq}</a> {l.type} <span class="mono quiet" title={l.this_hash}>{short(l.this_hash)}</span></li>))}</ul></Part>}
       {s.events.length > 0 && <Part name="Events">{s.events.map((e, i) => (
