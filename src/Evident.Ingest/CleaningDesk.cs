@@ -29,6 +29,8 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
 
     internal RedactionTally Tally => gate.Tally;
 
+    internal StaffNames StaffNames => gate.StaffNames;
+
     internal void Start(SpanBatch dirty, IScopes of, IPayloadSealer to)
     {
         (batch, scopes, sealer) = (dirty, of, to);

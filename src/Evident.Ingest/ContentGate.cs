@@ -33,6 +33,8 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
 
     internal ByteSink Texts { get; } = new();
 
+    internal StaffNames StaffNames { get; } = new(rules);
+
     internal ReadOnlySpan<byte> Text(in CleanValue value) => Texts.Written.Slice(value.Offset, value.Length);
 
     internal CleanValue Append(ReadOnlySpan<byte> text, ValueKind kind = ValueKind.Text)
@@ -181,8 +183,13 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     internal CleanValue User(ReadOnlySpan<byte> text) => Pseudonymous(Scope.PseudonymKey, "u_"u8, text);
 
     /// <summary>Opaque staff ids stay; anything like an address or a name of several words becomes a pseudonym that outlives shredding.</summary>
-    internal CleanValue Staff(ReadOnlySpan<byte> text) =>
-        text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text, Redactor) ? Append(text) : Pseudonymous(Scope.StaffKey, "s_"u8, text);
+    internal CleanValue Staff(ReadOnlySpan<byte> text)
+    {
+        if (text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text, Redactor)) return Append(text);
+        var value = Pseudonymous(Scope.StaffKey, "s_"u8, text);
+        if (!IsStrict) StaffNames.Add(Text(value), text, Redactor); // where nothing is captured, no name is either
+        return value;
+    }
 
     /// <summary>A sender's own hash can be guessed back for small values, so it is kept only under the scope's key.</summary>
     internal CleanValue Hash(ReadOnlySpan<byte> text)
@@ -268,5 +275,9 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
         return true;
     }
 
-    public void Dispose() => Texts.Dispose();
+    public void Dispose()
+    {
+        Texts.Dispose();
+        StaffNames.Dispose();
+    }
 }

@@ -25,6 +25,7 @@ public sealed class SpanCleaner(Conventions conventions, RuleSet rules, CaptureP
         // A desk that a failing sealer left half used is not reused.
         desk.Start(dirty, scopes, sealer);
         foreach (ref readonly var span in dirty.Spans) desk.Clean(span, clean);
+        clean.Staff = desk.StaffNames.Take();
         if (desk.Tally.Total > 0) clean.Counts = desk.Tally.Counts.ToArray();
         if (desks.Count < KeptDesks) desks.Add(desk);
         return clean;

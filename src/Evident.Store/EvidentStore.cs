@@ -23,6 +23,7 @@ public sealed class EvidentStore : IDisposable
     private readonly LedgerLog ledger;
     private readonly WriteQueue queue;
     private readonly DebugSessions debug;
+    private readonly IdentityRegister identities;
     private readonly IngestPipeline pipeline;
     private readonly BatchWriter writer;
     private readonly Projections projections;
@@ -56,7 +57,8 @@ public sealed class EvidentStore : IDisposable
         ledgerDirectory = LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
         debug = Held(open, new DebugSessions(options, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
-        pipeline = new IngestPipeline(options, vault, queue, debug);
+        identities = Held(open, IdentityRegister.Open(options.DataDirectory, vault.ResolveScope(DefaultWorkspace, []).StaffKey, log));
+        pipeline = new IngestPipeline(options, vault, queue, debug, identities);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
         writer = Held(open, new BatchWriter(
             options, clock, vault, ledger, partitions, approvals, queue, debug,
@@ -340,6 +342,22 @@ public sealed class EvidentStore : IDisposable
         }
     }
 
+    /// <summary>
+    /// The name or address behind a staff pseudonym; null when it is not in the register. The ledger says that it was asked for, durably, before the answer is looked up.
+    /// </summary>
+    /// <param name="staffId"><c>s_</c> and 32 hex digits.</param>
+    /// <exception cref="ArgumentException">The id is none, or no reason was given.</exception>
+    public async Task<string?> RevealIdentityAsync(string staffId, string reason, Actor actor, CancellationToken cancellation)
+    {
+        if (staffId.Length != 34 || !staffId.StartsWith("s_", StringComparison.Ordinal) || staffId.AsSpan(2).ContainsAnyExcept("0123456789abcdef"))
+        {
+            throw new ArgumentException("a staff pseudonym is s_ and 32 lower-case hex digits.", nameof(staffId));
+        }
+
+        await payloads.Record("identity.reveal", PayloadReads.Words(reason), actor, null, entry => entry.Set("reveal", reveal => reveal.Set("staff_id", staffId))).WaitAsync(cancellation).ConfigureAwait(false);
+        return identities.Reveal(staffId);
+    }
+
     /// <summary>Debug sessions that wait for approval or are open, oldest first.</summary>
     public IReadOnlyList<DebugSession> DebugSessions => debug.All;
 
@@ -384,6 +402,7 @@ public sealed class EvidentStore : IDisposable
         ledger.Dispose();
         anchors.Dispose();
         debug.Dispose();
+        identities.Dispose();
         vault.Dispose();
         ownership.Dispose();
     }

@@ -9,7 +9,7 @@ namespace Evident.Store;
 /// the queue whole or not at all; once it is there, nothing its caller does can change what becomes of it.
 /// </summary>
 /// <param name="inFull">The open debug sessions.</param>
-internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, WriteQueue queue, IFullCapture inFull)
+internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, WriteQueue queue, IFullCapture inFull, IdentityRegister identities)
 {
     private readonly SpanCleaner cleaner = new(Conventions.Default, options.Redaction, options.Capture, options.Limits, inFull);
     private readonly ConcurrentDictionary<string, WorkspaceScopes> workspaces = new(StringComparer.Ordinal);
@@ -54,6 +54,11 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
             var scopes = ScopesOf(source.Workspace);
             var sealer = new PayloadSealer(scopes, payloads);
             clean = cleaner.Clean(dirty, scopes, sealer);
+            if (clean.Staff.Count > 0)
+            {
+                identities.Note(clean.Staff);
+            }
+
             long bytes = sealer.Bytes;
             Dictionary<int, StoredSpan>? decoded = null;
             List<int>? roots = null;

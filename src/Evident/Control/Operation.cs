@@ -13,6 +13,8 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
 
     public const string LedgerPublish = "ledger.publish", LedgerExport = "ledger.export";
 
+    public const string IdentityReveal = "identity.reveal";
+
     public const string DebugRequest = "debug.request", DebugApprove = "debug.approve", DebugClose = "debug.close", DebugList = "debug.list";
 
     public const int MaxReasonChars = 1024, MaxReferenceChars = 64;
@@ -153,6 +155,8 @@ internal sealed class Operations(EvidentStore store)
                 return await ExportOperation.PublishAsync(store, () => Reply.Done(WriteHead), cancel);
             case Operation.LedgerExport:
                 return await ExportOperation.RunAsync(store, operation.Export, actor, cancel);
+            case Operation.IdentityReveal:
+                return await RevealAsync(operation, actor, cancel);
             case Operation.DebugRequest or Operation.DebugApprove or Operation.DebugClose or Operation.DebugList:
                 return await DebugOperation.RunAsync(store, operation, actor, cancel);
             case Operation.Status:
@@ -211,6 +215,26 @@ internal sealed class Operations(EvidentStore store)
         catch (StoreStoppedException e)
         {
             return Reply.Refused($"vault read of {reference} was refused: {e.Message}");
+        }
+    }
+
+    private async Task<Reply> RevealAsync(Operation operation, Actor actor, CancellationToken cancel)
+    {
+        if (operation.Reference is not { Length: <= Operation.MaxReferenceChars } id || operation.Reason is not { Length: <= Operation.MaxReasonChars } reason || string.IsNullOrWhiteSpace(reason))
+        {
+            return Reply.Refused($"identity reveal needs a staff pseudonym and a reason of 1 to {Operation.MaxReasonChars} characters.");
+        }
+
+        try
+        {
+            string? name = await store.RevealIdentityAsync(id, reason, actor, cancel); // in the ledger, durable, from here on
+            return name is null
+                ? Reply.Refused($"identity reveal of {id}: it is not in the register of this appliance; the ledger has that you asked.")
+                : Reply.Done(json => json.WriteString("staff_id"u8, id), Encoding.UTF8.GetBytes(name));
+        }
+        catch (Exception e) when (e is ArgumentException or StoreStoppedException or QueueFullException)
+        {
+            return Reply.Refused($"identity reveal was refused: {e.Message}");
         }
     }
 

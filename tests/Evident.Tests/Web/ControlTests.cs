@@ -72,6 +72,27 @@ public sealed class ControlTests : IDisposable
     }
 
     [Fact]
+    public async Task A_staff_pseudonym_is_revealed_and_the_ledger_knows_first()
+    {
+        await using Appliance appliance = await StartAsync();
+        using var client = new HttpClient();
+        using var content = new StringContent("{\"timestamp\":\"2026-05-06T06:00:00Z\",\"run_id\":\"r1\",\"name\":\"approval\",\"approval.state\":\"approved\",\"tool.name\":\"refund.submit\",\"approver_id\":\"anna.schmidt@corp.example\"}", Encoding.UTF8, "application/json");
+        Assert.True((await client.PostAsync(appliance.Url + "/v1/events", content)).IsSuccessStatusCode);
+        string ledger = (await CommandLineTests.RunAsync("ledger", "cat", "--data", Data)).Stdout;
+        string id = System.Text.RegularExpressions.Regex.Match(ledger, "\"approver_id\":\"(s_[0-9a-f]{32})\"").Groups[1].Value;
+        (int code, string told, string error) = await CommandLineTests.RunAsync("identity", "reveal", id, "--reason", "audit", "--data", Data);
+        Assert.Equal((0, "anna.schmidt@corp.example\n", ""), (code, told, error));
+        (code, _, error) = await CommandLineTests.RunAsync("identity", "reveal", "s_00000000000000000000000000000000", "--reason", "audit", "--data", Data);
+        Assert.Equal(1, code);
+        Assert.Contains("not in the register", error, StringComparison.Ordinal);
+        (code, _, _) = await CommandLineTests.RunAsync("identity", "reveal", "anna", "--reason", "audit", "--data", Data);
+        Assert.Equal(1, code);
+        ledger = (await CommandLineTests.RunAsync("ledger", "cat", "--data", Data)).Stdout;
+        Assert.Equal(2, ledger.Split('\n').Count(l => l.Contains("\"type\":\"identity.reveal\"", StringComparison.Ordinal)));
+        Assert.DoesNotContain("anna", ledger, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_debug_session_is_asked_for_approved_shown_and_closed_by_commands()
     {
         (int Code, string Out, string Error) said;
