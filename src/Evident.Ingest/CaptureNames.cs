@@ -1,76 +1,120 @@
 namespace Evident.Ingest;
 
-/// <summary>What the spans of one trace in one request say of tenant, workflow and environment; empty where none says anything, or two say different things.</summary>
-internal sealed class CaptureNames
+/// <summary>Tenant, workflow and environment as a span or resource says them itself; a slice is empty where it does not.</summary>
+internal struct SaidNames
 {
-    private readonly byte[]?[] said = new byte[3][];
+    internal Slice Tenant, Workflow, Environment;
+}
 
-    internal ReadOnlySpan<byte> this[int part] => said[part];
+/// <summary>What the spans of one trace in one request say of tenant, workflow or environment.</summary>
+internal struct TraceName
+{
+    private Slice said;
 
-    /// <summary>Two spans say different things.</summary>
-    internal bool Differs(int part) => said[part] is { Length: 0 };
+    /// <summary>Two spans say different things: then none of them speaks for the others.</summary>
+    internal bool Differs;
 
-    internal void Add(int part, ReadOnlySpan<byte> name)
+    internal void Add(Slice name, SpanBatch batch)
     {
         if (name.IsEmpty) return;
-        if (said[part] is not { } known) said[part] = name.ToArray();
-        else if (!name.SequenceEqual(known)) said[part] = [];
+        if (said.IsEmpty) said = name;
+        else Differs |= !batch.Bytes(said).SequenceEqual(batch.Bytes(name));
     }
+
+    internal readonly Slice Name => Differs ? default : said;
+}
+
+/// <summary>The three names of one trace.</summary>
+internal sealed class TraceNames
+{
+    internal TraceName Tenant, Workflow, Environment;
 }
 
 /// <summary>Under which capture rules a span falls: by what it says itself, else its resource, else the other spans of its trace in the same request.</summary>
 internal sealed partial class CleaningDesk
 {
-    private const int TenantPart = 0, WorkflowPart = 1, EnvironmentPart = 2;
-
-    private Dictionary<TraceId, CaptureNames>? traceNames;
+    private readonly Dictionary<TraceId, TraceNames> traceNames = [];
+    private bool hasTraceNames;
+    private int saidResource = -1;
+    private SaidNames resourceSaid; // of that resource: spans that share one stand together
 
     private CaptureMode ModeOf(in DirtySpan span)
     {
         bool anyInFull = inFull?.IsOpen == true;
         if (capture.IsSameForAll && !anyInFull) return capture.Mode;
-        traceNames ??= GatherNames();
-        var of = traceNames[span.Trace];
+        if (!hasTraceNames) GatherNames();
+        var own = Said(span);
+        var trace = traceNames[span.Trace];
         var subject = new CaptureSubject
         {
-            Tenant = Name(span, TenantPart, of), Workflow = Name(span, WorkflowPart, of), Environment = Name(span, EnvironmentPart, of),
-            IsUnsure = IsUnsure(span, TenantPart, of) || IsUnsure(span, WorkflowPart, of) || IsUnsure(span, EnvironmentPart, of),
+            Tenant = Name(own.Tenant, trace.Tenant), Workflow = Name(own.Workflow, trace.Workflow), Environment = Name(own.Environment, trace.Environment),
+            IsUnsure = IsUnsure(own.Tenant, trace.Tenant) || IsUnsure(own.Workflow, trace.Workflow) || IsUnsure(own.Environment, trace.Environment),
         };
         var mode = capture.ModeOf(subject);
         return mode != CaptureMode.OptOut && anyInFull && inFull!.Covers(subject) ? CaptureMode.Full : mode;
     }
 
-    private Dictionary<TraceId, CaptureNames> GatherNames()
+    private void ForgetNames()
     {
-        var names = new Dictionary<TraceId, CaptureNames>();
-        foreach (ref readonly var span in batch.Spans)
-        {
-            if (!names.TryGetValue(span.Trace, out var of)) names.Add(span.Trace, of = new CaptureNames());
-            for (int part = TenantPart; part <= EnvironmentPart; part++) of.Add(part, OwnName(span, part));
-        }
-        return names;
+        traceNames.Clear();
+        hasTraceNames = false;
+        saidResource = -1;
     }
 
-    private ReadOnlySpan<byte> Name(in DirtySpan span, int part, CaptureNames trace) => OwnName(span, part) is { IsEmpty: false } own ? own : trace[part];
-
-    private bool IsUnsure(in DirtySpan span, int part, CaptureNames trace) => trace.Differs(part) && OwnName(span, part).IsEmpty;
-
-    private ReadOnlySpan<byte> OwnName(in DirtySpan span, int part) =>
-        Named(span.Attributes, part) is { IsEmpty: false } own ? own : Named(batch.Resource(span.Resource).Attributes, part);
-
-    // The value of the best alias, as sent.
-    private ReadOnlySpan<byte> Named(RecordRange range, int part)
+    private void GatherNames()
     {
-        int best = int.MaxValue;
-        ReadOnlySpan<byte> name = default;
+        hasTraceNames = true;
+        foreach (ref readonly var span in batch.Spans)
+        {
+            if (!traceNames.TryGetValue(span.Trace, out var trace)) traceNames.Add(span.Trace, trace = new TraceNames());
+            var own = Said(span);
+            trace.Tenant.Add(own.Tenant, batch);
+            trace.Workflow.Add(own.Workflow, batch);
+            trace.Environment.Add(own.Environment, batch);
+        }
+    }
+
+    private ReadOnlySpan<byte> Name(Slice own, in TraceName trace) => batch.Bytes(own.IsEmpty ? trace.Name : own);
+
+    private static bool IsUnsure(Slice own, in TraceName trace) => own.IsEmpty && trace.Differs;
+
+    // The span's own names, each else its resource's.
+    private SaidNames Said(in DirtySpan span)
+    {
+        var own = Said(span.Attributes);
+        if (!own.Tenant.IsEmpty && !own.Workflow.IsEmpty && !own.Environment.IsEmpty) return own;
+        if (span.Resource != saidResource) ResourceSays(span.Resource);
+        if (own.Tenant.IsEmpty) own.Tenant = resourceSaid.Tenant;
+        if (own.Workflow.IsEmpty) own.Workflow = resourceSaid.Workflow;
+        if (own.Environment.IsEmpty) own.Environment = resourceSaid.Environment;
+        return own;
+    }
+
+    private void ResourceSays(int resource)
+    {
+        resourceSaid = Said(batch.Resource(resource).Attributes);
+        saidResource = resource;
+    }
+
+    // The values of the best aliases, as sent.
+    private SaidNames Said(RecordRange range)
+    {
+        var said = default(SaidNames);
+        int tenant = int.MaxValue, workflow = int.MaxValue, environment = int.MaxValue;
         foreach (ref readonly var attribute in batch.Attributes(range))
         {
-            if (attribute.Kind != ValueKind.Text || attribute.Text.IsEmpty || conventions.Find(batch.Bytes(attribute.Key)) is not { } row || row.Priority > best) continue;
-            bool says = part switch { TenantPart => row.Class == AttributeClass.Tenant, WorkflowPart => row.Field == Field.WorkflowId, _ => row.Field == Field.Environment };
-            if (!says) continue;
-            best = row.Priority;
-            name = batch.Bytes(attribute.Text);
+            if (attribute.Kind != ValueKind.Text || attribute.Text.IsEmpty || conventions.Find(batch.Bytes(attribute.Key)) is not { } row) continue;
+            if (row.Class == AttributeClass.Tenant) Take(attribute, row, ref tenant, ref said.Tenant);
+            else if (row.Field == Field.WorkflowId) Take(attribute, row, ref workflow, ref said.Workflow);
+            else if (row.Field == Field.Environment) Take(attribute, row, ref environment, ref said.Environment);
         }
-        return name;
+        return said;
+    }
+
+    private static void Take(in DirtyAttribute attribute, Convention row, ref int best, ref Slice name)
+    {
+        if (row.Priority > best) return;
+        best = row.Priority;
+        name = attribute.Text;
     }
 }

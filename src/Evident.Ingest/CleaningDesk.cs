@@ -37,7 +37,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         gate.Tally.Clear();
         lastScope = null;
         resource.Forget();
-        traceNames = null;
+        ForgetNames();
     }
 
     internal void Clean(in DirtySpan span, CleanBatch into)
@@ -88,7 +88,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
 
     private Scope ResolveScope(in DirtySpan span)
     {
-        var tenant = OwnName(span, TenantPart);
+        var tenant = batch.Bytes(Said(span).Tenant);
         if (lastScope is null || !tenant.SequenceEqual(lastTenant))
         {
             lastScope = scopes.Resolve(tenant);

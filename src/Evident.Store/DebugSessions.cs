@@ -10,8 +10,10 @@ namespace Evident.Store;
 /// Debug sessions: while one is open, the payloads of its workflow are sealed unredacted. One person asks, a second one approves, it closes by itself; each step is in the ledger, durable,
 /// before it takes effect, and a start finishes what a crash left between ledger and file (docs/privacy.md). An open session is one that the file and the ledger both tell of. Thread safe.
 /// </summary>
+/// <param name="capture">Gets those that are open.</param>
 /// <param name="head">The newest durable ledger head.</param>
-internal sealed class DebugSessions(StoreOptions options, VaultStore vault, WorkspaceScopes scopes, WriteQueue queue, IClock clock, Func<LedgerHead> head, Action<string, Exception?> log) : IFullCapture, IDisposable
+internal sealed class DebugSessions(
+    StoreOptions options, FullCapture capture, VaultStore vault, WorkspaceScopes scopes, WriteQueue queue, IClock clock, Func<LedgerHead> head, Action<string, Exception?> log) : IDisposable
 {
     public const int MaxMinutes = 1_440, MaxSessions = 16, MaxReasonBytes = 4_096;
 
@@ -22,30 +24,10 @@ internal sealed class DebugSessions(StoreOptions options, VaultStore vault, Work
     private readonly DebugEntries entries = new(scopes.Resolve([]));
     private readonly SemaphoreSlim one = new(1); // a step is ledger and file together
 
-    // Replaced as wholes under 'one'; read by all.
-    private DebugSession[] sessions = [];
-    private OpenSession[] open = [];
-
-    private sealed record OpenSession(DebugSession Session, CaptureMatcher Matcher, long Deadline);
+    private DebugSession[] sessions = []; // replaced as a whole under 'one'; read by all
 
     /// <summary>Those that wait for approval and those that are open, oldest first.</summary>
     public IReadOnlyList<DebugSession> All => Array.FindAll(Volatile.Read(ref sessions), s => !s.IsOpen || !IsOver(s));
-
-    public bool IsOpen => Volatile.Read(ref open).Length > 0;
-
-    public bool Covers(scoped in CaptureSubject subject)
-    {
-        foreach (var session in Volatile.Read(ref open))
-        {
-            // The end counts by both clocks: one that is set back does not keep a session open.
-            if (!subject.IsUnsure && clock.MonotonicMillis < session.Deadline && !IsOver(session.Session) && (session.Session.Wish.Tenant.Length > 0 || subject.Tenant.IsEmpty) && session.Matcher.Covers(subject))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
 
     /// <summary>Records the wish. Nothing is captured before a second person approves.</summary>
     /// <exception cref="DebugRefusedException">Names, minutes or reason are not possible, or there are too many sessions.</exception>
@@ -148,7 +130,21 @@ internal sealed class DebugSessions(StoreOptions options, VaultStore vault, Work
     }
 
     /// <summary>Some session is over, or closed and not recorded so, or some request was not approved in time.</summary>
-    public bool IsDue => Array.Exists(Volatile.Read(ref sessions), IsEnding);
+    public bool IsDue
+    {
+        get
+        {
+            foreach (var session in Volatile.Read(ref sessions))
+            {
+                if (IsEnding(session))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
 
     /// <summary>Ends what is over. On the writer thread between two groups: the ledger is its own.</summary>
     /// <returns>False when somebody takes a step at this moment; the next turn of the writer comes back to it.</returns>
@@ -215,10 +211,7 @@ internal sealed class DebugSessions(StoreOptions options, VaultStore vault, Work
 
     public void Dispose() => one.Dispose();
 
-    // By the wall clock; one that stands before the opening was set back, and tells nothing about how long the session has been open.
-    private bool IsOver(DebugSession session) => session.Until is { } until
-        ? clock.UnixMillis >= until || clock.UnixMillis < session.Opened
-        : clock.UnixMillis - session.Requested >= RequestMillis;
+    private bool IsOver(DebugSession session) => session.IsOpen ? capture.IsOver(session) : clock.UnixMillis - session.Requested >= RequestMillis;
 
     private bool IsEnding(DebugSession session) => session.Unfinished == Closing || (session.Unfinished is null && IsOver(session));
 
@@ -256,21 +249,10 @@ internal sealed class DebugSessions(StoreOptions options, VaultStore vault, Work
 
     private void Keep(DebugSession[] all)
     {
-        var capturing = new List<OpenSession>();
-        foreach (var session in all)
-        {
-            if (session.IsOpen && session.Unfinished is null)
-            {
-                var known = Array.Find(open, o => o.Session.Id == session.Id);
-                var rule = new CaptureRule(session.Wish.Tenant.Length == 0 ? null : session.Wish.Tenant, session.Wish.Workflow, session.Wish.Environment, CaptureMode.Full);
-                capturing.Add(new OpenSession(session, new CaptureMatcher(rule), known?.Deadline ?? checked(clock.MonotonicMillis + Math.Max(0, session.Until!.Value - clock.UnixMillis))));
-            }
-        }
-
-        Volatile.Write(ref open, [.. Array.FindAll(open, o => capturing.Exists(c => c.Session.Id == o.Session.Id))]); // what ends, ends before the file says so
+        capture.Keep(all); // what ends, ends before the file says so
         file.Write(all);
         Volatile.Write(ref sessions, all);
-        Volatile.Write(ref open, [.. capturing]);
+        capture.Set(all);
     }
 
     // With a time: only when the entry says that the session ends then.

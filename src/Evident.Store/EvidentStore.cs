@@ -56,9 +56,10 @@ public sealed class EvidentStore : IDisposable
         this.ledger = ledger;
         ledgerDirectory = LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
-        debug = Held(open, new DebugSessions(options, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
+        var inFull = new FullCapture(clock);
+        debug = Held(open, new DebugSessions(options, inFull, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
         identities = Held(open, IdentityRegister.Open(options.DataDirectory, vault.ResolveScope(DefaultWorkspace, []).StaffKey, log));
-        pipeline = new IngestPipeline(options, vault, queue, debug, identities);
+        pipeline = new IngestPipeline(options, vault, queue, inFull, identities);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
         writer = Held(open, new BatchWriter(
             options, clock, vault, ledger, partitions, approvals, queue, debug,
