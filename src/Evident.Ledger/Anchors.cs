@@ -3,16 +3,10 @@ using System.Text;
 
 namespace Evident.Ledger;
 
-/// <summary>What one pass over a ledger found, as far as notes from outside are compared with it.</summary>
-/// <param name="Origin">Origin of the ledger; empty when entry 0 does not tell.</param>
+/// <summary>The ledger that notes from outside are compared with.</summary>
+/// <param name="Origin">Its origin; empty when entry 0 does not tell.</param>
 /// <param name="Identity">The identity key; null when entry 0 is damaged, which is reported.</param>
-/// <param name="Roots">Root that the ledger signed, for each size that was asked for and that has a valid checkpoint line.</param>
-/// <param name="Size">Entries under the last valid checkpoint line.</param>
-/// <param name="Seen">Entries that stand in the files.</param>
-/// <param name="Torn">The ledger ends in a torn tail.</param>
-/// <param name="Damaged">Damage is reported that may be why a checkpoint line was not seen.</param>
-internal sealed record LedgerFound(
-    LedgerFolder Folder, string Origin, NoteKey? Identity, IReadOnlyDictionary<long, byte[]> Roots, long Size, long Seen, bool Torn, bool Damaged);
+internal sealed record LedgerFound(LedgerFolder Folder, string Origin, NoteKey? Identity);
 
 /// <summary>
 /// Confirmations from outside in one verification: the notes in <c>anchors/</c>, which must agree with the ledger whoever supplied them, and the cosignatures that
@@ -29,21 +23,20 @@ internal sealed class Anchors
     private sealed record AnchorFile(long Size, string KeyId, string Name);
 
     /// <summary>Lists <c>anchors/</c> of the ledger directory; opens nothing yet.</summary>
-    public Anchors(LedgerFolder ledger, TlogPolicy? policy, List<Finding> findings)
+    /// <param name="ledger">Null when it has none.</param>
+    public Anchors(LedgerFolder? ledger, TlogPolicy? policy, List<Finding> findings)
     {
         (this.policy, this.findings) = (policy, findings);
-        foreach (var item in ledger.List(AnchorNotes.Folder))
+        LedgerFiles.ListInside(ledger, AnchorNotes.Folder, findings, (name, path) =>
         {
-            string name = AnchorNotes.Folder + "/" + item.Name;
-            if (AnchorNotes.TryParseName(item.Name, out long size, out string keyId) && item.Kind == FolderItemKind.File)
+            bool note = AnchorNotes.TryParseName(name, out long size, out string keyId);
+            if (note && path is not null)
             {
-                files.Add(new AnchorFile(size, keyId, name));
+                files.Add(new AnchorFile(size, keyId, path));
             }
-            else if (!item.Name.EndsWith(".tmp", StringComparison.Ordinal))
-            {
-                findings.Add(new Finding(Verdict.Notes, $"{name} does not belong there.", name));
-            }
-        }
+
+            return note;
+        });
     }
 
     /// <summary>Adds the sizes whose signed roots are needed afterwards.</summary>
@@ -56,34 +49,24 @@ internal sealed class Anchors
     }
 
     /// <summary>Compares every note in <c>anchors/</c> with the ledger and counts the cosignatures of those that it contains.</summary>
-    public void CheckFiles(LedgerFound ledger, ForkEvidence forks)
+    public void CheckFiles(LedgerFound ledger, HeadAudit heads)
     {
         foreach (var (size, keyId, name) in files)
         {
-            byte[] bytes;
-            try
+            if (heads.Read(name) is not { } note || ledger.Identity is null)
             {
-                bytes = ledger.Folder.Read(name, SignedNote.MaxBytes + 1);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                Find(Verdict.Incomplete, $"{name} could not be read: {e.Message}");
-                continue;
+                continue; // reported
             }
 
-            if (!SignedNote.TryParse(bytes, out var note, out string failure))
-            {
-                Find(Verdict.Malformed, $"{name} is no signed note: {failure}");
-            }
-            else if (!Checkpoint.TryParse(note.Text, out var checkpoint))
+            if (!Checkpoint.TryParse(note.Text, out var checkpoint) || checkpoint.Size == 0)
             {
                 Find(Verdict.KeyViolation, $"{name} does not hold a signed checkpoint.");
             }
-            else if (ledger.Origin.Length > 0 && checkpoint.Origin != ledger.Origin)
+            else if (checkpoint.Origin != ledger.Origin)
             {
                 Find(Verdict.Notes, $"{name} is of another ledger, '{checkpoint.Origin}'.");
             }
-            else if (ledger.Identity is not null && !note.IsSignedBy(ledger.Identity))
+            else if (!note.IsSignedBy(ledger.Identity))
             {
                 Find(Verdict.KeyViolation, $"{name} is not signed by the identity key.");
             }
@@ -91,40 +74,13 @@ internal sealed class Anchors
             {
                 Find(Verdict.Altered, $"{name} is not named by the size and a key id of the note in it.");
             }
-            else if (ledger.Identity is not null && Agrees(name, note, checkpoint, ledger, forks))
+            else if (heads.Contains(name, name, note, checkpoint, supplied: false))
             {
                 Count(name, name, note, checkpoint);
             }
 
             void Find(int code, string sentence) => findings.Add(new Finding(code, sentence, name));
         }
-    }
-
-    /// <summary>True when the ledger contains the checkpoint of a note that lies beside it.</summary>
-    private bool Agrees(string name, SignedNote note, Checkpoint checkpoint, LedgerFound ledger, ForkEvidence forks)
-    {
-        if (ledger.Roots.TryGetValue(checkpoint.Size, out byte[]? root))
-        {
-            if (root.AsSpan().SequenceEqual(checkpoint.Root))
-            {
-                return true;
-            }
-
-            findings.Add(new Finding(Verdict.Forked, $"{name} is signed for {checkpoint.Size} entries with a root that the ledger's own checkpoint does not have.", name));
-            forks.Add(checkpoint, note, root);
-        }
-        else if (checkpoint.Size > ledger.Seen)
-        {
-            findings.Add(new Finding(
-                ledger.Torn ? Verdict.Notes : Verdict.RolledBack, $"{name} shows that the ledger once had {checkpoint.Size} entries; it ends at {ledger.Size}.", name,
-                FromSeq: ledger.Size, ToSeq: checkpoint.Size - 1));
-        }
-        else if (!ledger.Damaged)
-        {
-            findings.Add(new Finding(Verdict.Forked, $"{name} is signed for {checkpoint.Size} entries, where this ledger never signed a checkpoint.", name));
-        }
-
-        return false;
     }
 
     /// <summary>Counts the cosignatures under a checkpoint that the ledger contains. False when an invalid one of a known witness rejects the note.</summary>

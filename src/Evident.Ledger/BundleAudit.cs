@@ -95,7 +95,7 @@ internal sealed class BundleAudit
         {
             Report(Verdict.Malformed, HeadName, $"{HeadName} is no signed note: {failure}");
         }
-        else if (!Checkpoint.TryParse(parsed.Text, out var head))
+        else if (!Checkpoint.TryParse(parsed.Text, out var head) || head.Size == 0)
         {
             Report(Verdict.KeyViolation, HeadName, $"{HeadName} does not hold a signed checkpoint.");
         }
@@ -198,7 +198,7 @@ internal sealed class BundleAudit
         {
             Report(Verdict.Altered, BundleManifest.FileName, "the manifest is for a part of a ledger, and the bundle has no range.json.");
         }
-        else if (pass.Size > manifest.Head.Size)
+        else if (sound && pass.Size > manifest.Head.Size)
         {
             Report(Verdict.Altered, BundleManifest.FileName, $"the ledger in the bundle has {pass.Size} entries, the head that it rests on {manifest.Head.Size}.");
         }

@@ -27,13 +27,14 @@ internal sealed class BundlePart
         using (var file = ledger.Open(LedgerRange.FileName))
         {
             bool read = RangeReader.TryRead(file, chain.See, out range, out string failure);
-            identity = chain.Identity;
-            findings.AddRange(chain.Findings);
+            identity = read ? chain.Identity : null;
             if (!read)
             {
                 findings.Add(new Finding(Verdict.Malformed, $"{Name} is no range of version 1: {failure}", Name));
                 return null;
             }
+
+            findings.AddRange(chain.Findings);
         }
 
         var part = new BundlePart(head, range, chain);
@@ -76,6 +77,8 @@ internal sealed class BundlePart
             GenesisHash = chain.GenesisHash,
             Epoch = Range.Epoch,
             EpochFirstSeq = chain.EpochFirstSeq,
+            EpochBoot = chain.EpochBoot,
+            EpochMono = chain.EpochMono,
             EpochEntries = chain.EpochEntries,
             EpochMillis = chain.EpochMillis,
             EpochKeys = chain.EpochKeys,

@@ -35,6 +35,11 @@ internal sealed class ControlChain(long size, byte[] root)
 
     public long EpochMillis { get; private set; } = long.MaxValue;
 
+    /// <summary><c>boot</c> and <c>mono</c> of the last control entry.</summary>
+    public ulong EpochBoot { get; private set; }
+
+    public long EpochMono { get; private set; }
+
     public byte[] GenesisHash { get; private set; } = [];
 
     public List<LedgerPass.EpochSummary> Epochs { get; } = [];
@@ -79,7 +84,8 @@ internal sealed class ControlChain(long size, byte[] root)
         }
         else if (genesis ? TakeGenesis(line, leaf, note, checkpoint) : TakeRotation(line, seq, note, checkpoint))
         {
-            (Epoch, lastSeq) = (number, seq);
+            (Epoch, lastSeq, EpochMono) = (number, seq, parser.Integer(line, "mono"u8));
+            EpochBoot = System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(parser.Text(line, "boot"u8));
             EpochKeys[number] = EpochKey!;
         }
         else

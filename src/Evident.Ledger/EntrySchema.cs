@@ -33,6 +33,9 @@ public sealed class EntryShape : ValueForm
 
     public IReadOnlyList<EntryField> Fields { get; }
 
+    /// <summary>The members in the order in which they stand in a line.</summary>
+    internal ReadOnlySpan<EntryField> Sorted => sorted;
+
     internal EntryField? Find(ReadOnlySpan<byte> key)
     {
         foreach (var field in sorted)

@@ -42,6 +42,12 @@ internal sealed record KnownHead(string File, SignedNote? Note, Checkpoint Check
             return false;
         }
 
+        if (checkpoint.Size == 0)
+        {
+            failure = "it is of size 0 and says nothing of a ledger.";
+            return false;
+        }
+
         failure = "";
         head = new KnownHead(file, note, checkpoint, LedgerFormat.HashText(SHA256.HashData(bytes)));
         return true;

@@ -9,7 +9,8 @@ internal sealed class LedgerFiles
     /// <summary>Stands while the acceptance of a lost history is under way; a start refuses until that is finished.</summary>
     public const string PendingIncarnation = "incarnation.pending";
 
-    private static readonly string[] KnownFiles = ["genesis.note", "head.a", "head.b", PendingIncarnation];
+    private static readonly string[] HeadFiles = ["genesis.note", "head.a", "head.b"];
+    private static readonly string[] OtherFiles = [PendingIncarnation, PendingIncarnation + ".tmp", "genesis.note.tmp", "head.a.tmp", "head.b.tmp"];
     private static readonly string[] KnownDirectories = ["checkpoints", "anchors", "quarantine"];
 
     private LedgerFiles(IReadOnlyList<SegmentName> segments, IReadOnlyList<(long, string)> published, IReadOnlyList<string> quarantined, IReadOnlyList<Finding> findings)
@@ -32,48 +33,54 @@ internal sealed class LedgerFiles
 
     public static LedgerFiles List(string directory) => List(new DirectoryFolder(directory));
 
-    public static LedgerFiles List(LedgerFolder folder)
+    /// <param name="inBundle">Of a bundle: the head store need not be there.</param>
+    /// <param name="isPart">Of a part of a ledger: segments and range.json are all that belongs there.</param>
+    public static LedgerFiles List(LedgerFolder folder, bool inBundle = false, bool isPart = false)
     {
         var segments = new List<SegmentName>();
         var published = new List<(long, string)>();
         var quarantined = new List<string>();
         var findings = new List<Finding>();
         var unfinished = new List<string>();
-        if (!folder.IsLink("checkpoints"))
+        ListInside(isPart ? null : folder, "checkpoints", findings, (name, path) =>
         {
-            ListPublished(folder, published, findings); // before the segments: a writer may begin one and publish its size while this looks
-        }
+            // before the segments: a writer may begin one and publish its size while this looks
+            bool note = LedgerFormat.TryParseName(name, LedgerFormat.NoteSuffix, out long size);
+            if (note && path is not null)
+            {
+                published.Add((size, path));
+            }
 
+            return note;
+        });
+        var there = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in folder.List())
         {
-            bool plain = item.Kind == FolderItemKind.File;
-            bool known = plain ? KnownFiles.Contains(item.Name) : KnownDirectories.Contains(item.Name);
+            there.Add(item.Name);
+            bool plain = item.Kind == FolderItemKind.File, head = HeadFiles.Contains(item.Name);
             bool segment = LedgerFormat.TryParseName(item.Name, LedgerFormat.SegmentSuffix, out long first);
-            if (item.Kind == FolderItemKind.Other || (!plain && (segment || KnownFiles.Contains(item.Name))))
+            if (item.Kind == FolderItemKind.Other || (!plain && (segment || head)))
             {
-                findings.Add(new Finding(Verdict.Malformed, $"{item.Name} is a link or a special file where a plain one is needed.", item.Name));
-                if (segment)
-                {
-                    segments.Add(new SegmentName(item.Name, first, Plain: false));
-                }
+                findings.Add(NotPlain(item.Name));
             }
-            else if (segment)
+
+            if (segment)
             {
-                segments.Add(new SegmentName(item.Name, first));
+                segments.Add(new SegmentName(item.Name, first, plain));
             }
             else if (plain && item.Name.EndsWith(LedgerFormat.SegmentSuffix + ".tmp", StringComparison.Ordinal))
             {
                 unfinished.Add(item.Name);
             }
-            else if (!known && item.Name != "head.a.tmp" && item.Name != "head.b.tmp" && item.Name != "genesis.note.tmp" && item.Name != PendingIncarnation + ".tmp")
-            {
-                findings.Add(new Finding(Verdict.Notes, $"{item.Name} does not belong in a ledger directory.", item.Name));
-            }
-            else if (item.Name == "quarantine")
+            else if (item.Kind == FolderItemKind.Folder && item.Name == "quarantine" && !isPart)
             {
                 // Notes of a lost history lie there too; only torn tails are told by recovery entries.
-                quarantined.AddRange(folder.List(item.Name).Where(i => i.Kind != FolderItemKind.Folder && !i.Name.EndsWith(LedgerFormat.NoteSuffix, StringComparison.Ordinal))
+                quarantined.AddRange(folder.List(item.Name).Where(i => i.Kind == FolderItemKind.File && !i.Name.EndsWith(LedgerFormat.NoteSuffix, StringComparison.Ordinal))
                     .Select(i => i.Name));
+            }
+            else if (item.Kind != FolderItemKind.Other && !Belongs(item.Name, plain, inBundle, isPart))
+            {
+                findings.Add(new Finding(Verdict.Notes, $"{item.Name} does not belong in a ledger directory.", item.Name));
             }
         }
 
@@ -85,21 +92,55 @@ internal sealed class LedgerFiles
             }
         }
 
+        if (!inBundle && segments.Count > 0)
+        {
+            NoteMissing(there, findings);
+        }
+
         return new LedgerFiles(segments, published, quarantined, findings);
     }
 
-    private static void ListPublished(LedgerFolder folder, List<(long, string)> published, List<Finding> findings)
+    private static bool Belongs(string name, bool plain, bool inBundle, bool isPart) =>
+        isPart ? plain && name == LedgerRange.FileName
+        : plain ? HeadFiles.Contains(name) || OtherFiles.Contains(name) || (inBundle && name == LedgerRange.FileName)
+        : KnownDirectories.Contains(name);
+
+    private static void NoteMissing(HashSet<string> there, List<Finding> findings)
     {
-        foreach (var item in folder.List("checkpoints"))
+        if (!there.Contains("genesis.note"))
         {
-            if (LedgerFormat.TryParseName(item.Name, LedgerFormat.NoteSuffix, out long size) && item.Kind == FolderItemKind.File)
+            findings.Add(new Finding(Verdict.Notes, "genesis.note is missing.", "genesis.note"));
+        }
+
+        if (!there.Contains("head.a") && !there.Contains("head.b"))
+        {
+            findings.Add(new Finding(Verdict.Notes, "the head store (head.a, head.b) is missing.", "head.a"));
+        }
+    }
+
+    /// <summary>The notes in a folder of the ledger directory; what else stands there is a finding, but for their unfinished copies.</summary>
+    /// <param name="take">Given a name, and the path when it is a plain file; says whether that is a note's name.</param>
+    internal static void ListInside(LedgerFolder? ledger, string folder, List<Finding> findings, Func<string, string?, bool> take)
+    {
+        if (ledger is null || ledger.IsLink(folder))
+        {
+            return; // reported where the ledger directory is listed
+        }
+
+        foreach (var item in ledger.List(folder))
+        {
+            string path = $"{folder}/{item.Name}";
+            bool plain = item.Kind == FolderItemKind.File, note = take(item.Name, plain ? path : null);
+            if (item.Kind == FolderItemKind.Other || (note && !plain))
             {
-                published.Add((size, "checkpoints/" + item.Name));
+                findings.Add(NotPlain(path));
             }
-            else if (!item.Name.EndsWith(".tmp", StringComparison.Ordinal))
+            else if (!note && !(plain && item.Name.EndsWith(".tmp", StringComparison.Ordinal) && take(item.Name[..^4], null)))
             {
-                findings.Add(new Finding(Verdict.Notes, $"checkpoints/{item.Name} does not belong there.", "checkpoints/" + item.Name));
+                findings.Add(new Finding(Verdict.Notes, $"{path} does not belong there.", path));
             }
         }
     }
+
+    private static Finding NotPlain(string name) => new(Verdict.Malformed, $"{name} is a link or a special file where a plain one is needed.", name);
 }

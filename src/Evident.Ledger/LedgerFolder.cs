@@ -66,7 +66,12 @@ internal sealed class FileWindow : IDisposable
     /// <summary>A part of a file that stays the caller's.</summary>
     public FileWindow(DurableFile file, long start, long length) => (this.file, this.start, this.length) = (file, start, length);
 
+    private FileWindow(DurableFile file, long start, long length, bool owned) => (this.file, this.start, this.length, this.owned) = (file, start, length, owned);
+
     public long Length => length < 0 ? file.Length : length;
+
+    /// <summary>The same window with the length that it has now; it takes this one's place.</summary>
+    public FileWindow Frozen() => new(file, start, Length, owned);
 
     /// <summary>Reads until the buffer is full or the window ends; returns the bytes read.</summary>
     public int ReadAt(long offset, Span<byte> buffer)

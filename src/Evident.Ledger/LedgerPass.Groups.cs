@@ -1,437 +1,384 @@
-using System.Text;
-
 namespace Evident.Ledger;
 
+/// <summary>Entries find their place, and groups are settled (docs/ledger-format.md sections 3, 4 and 9).</summary>
 internal sealed partial class LedgerPass
 {
-    private enum Signed { Valid, Unknown, Invalid, EntryDamaged }
+    private MerkleFrontier tree = new(), before = new(); // of the settled groups; without the last of them
+    private bool treeLost, beforeLost = true;
 
-    private const long AgeToleranceMillis = 60_000;
-    private ulong epochBoot;
-    private readonly byte[] lastTime = new byte[24];
-    private string genesisLog = "", genesisCustody = "";
-    private byte[]? genesisIdentity, genesisEpochKey;
-    private long epochEntries = long.MaxValue, epochMillis = long.MaxValue, epochFirstSeq, epochFirstMono = -1;
-
-    /// <summary>An epoch's key cannot be known because its rotation entry is damaged or missing: its signatures are not accused.</summary>
-    private bool epochsUnsure;
-
-    public bool EpochsUnsure => epochsUnsure;
-
-    /// <summary>Lines are missing: the next valid entry tells the epoch.</summary>
-    private bool epochFloats;
-
-    private EntryFlaw TakeGenesis(ReadOnlySpan<byte> line)
+    /// <summary>A good entry: finds its place, settles the group before, joins the open one.</summary>
+    private void ReadEntry(in LineRecord line, ReadOnlySpan<byte> leaf, ReadOnlySpan<byte> claim)
     {
-        int details = parser.Find(line, 0, "genesis"u8);
-        genesisIdentity = Key(line, details, "identity_key"u8);
-        genesisEpochKey = Key(line, details, "epoch_key"u8);
-        genesisCustody = Member(line, details, "custody"u8);
-        genesisLog = Encoding.ASCII.GetString(parser.Text(line, "log"u8));
-        epochEntries = parser.Nodes[parser.Find(line, details, "epoch_entries"u8)].Integer;
-        epochMillis = parser.Nodes[parser.Find(line, details, "epoch_ms"u8)].Integer;
-        group.HasGenesis = true;
-        GenesisHash = [.. leaf];
-        return EntryFlaw.None;
-    }
-
-    /// <summary>
-    /// Three places name the origin: entry 0's <c>log</c>, its identity key, and the first checkpoint line. Two of them that agree
-    /// decide, so that a change in one of them is blamed on that one.
-    /// </summary>
-    private void SettleOrigin(string noted)
-    {
-        string derived = genesisIdentity is null ? "" : LedgerFormat.OriginOf(genesisIdentity);
-        NameOrigin(genesisLog.Length > 0 && genesisLog == derived ? derived : noted);
-        if (genesisIdentity is not null && derived == Origin)
+        bool chained = lastKnown && claim.SequenceEqual(last);
+        if (chained && unplaced && line.Seq > size && line.Seq - size <= 2L * unread)
         {
-            Identity = new NoteKey(Origin, genesisIdentity);
+            size = line.Seq;
         }
 
-        if (genesisEpochKey is not null)
-        {
-            EpochKeys[1] = new NoteKey(LedgerFormat.EpochKeyName(Origin, 1), genesisEpochKey);
-            Epochs.Add(new EpochSummary(1, 0, genesisCustody, "ed25519:" + Convert.ToHexStringLower(genesisEpochKey), "genesis"));
-        }
-        else
-        {
-            epochsUnsure |= lastMalformed || group.AnyMalformed;
-        }
-    }
-
-    private void NameOrigin(string origin)
-    {
-        Origin = origin;
-        byte[] text = Encoding.UTF8.GetBytes(origin);
-        originDigits = LedgerFormat.IsOrigin(text) ? Digits32.Parse(text.AsSpan(text.Length - 32)) : null;
-    }
-
-    /// <summary>The first checkpoint line could not be read: entry 0 alone must do.</summary>
-    private void SettleOriginUnnoted()
-    {
-        if (Origin.Length == 0)
-        {
-            SettleOrigin(genesisLog);
-        }
-    }
-
-    private void LoseScopes()
-    {
-        KeepScopes();
-        scopesUnsure = true;
-        scopes.Clear();
-    }
-
-    /// <summary>What a torn tail did to the counts must not stay: the first change after the valid point keeps them as they were there.</summary>
-    private void KeepScopes() => scopesAtValid ??= scopes.Copy();
-
-    /// <summary>A torn rotation opened nothing.</summary>
-    private void RestoreEpoch()
-    {
-        Epoch = valid.Epoch;
-        Epochs.RemoveAll(e => e.Number > Epoch);
-        for (long later = Epoch + 1; EpochKeys.Remove(later); later++)
-        {
-        }
-    }
-
-    /// <summary>Counters of the epoch and of scopes, and what the entry says about the appliance.</summary>
-    /// <param name="text">The line, parsed, and its type; empty for an entry of another kind.</param>
-    private EntryFlaw Remember(in LineRecord line, ReadOnlySpan<byte> text, ReadOnlySpan<byte> type, long seq)
-    {
         var flaw = EntryFlaw.None;
-        chunk.Recorded(at).CopyTo(lastTime);
-        FirstTime ??= Encoding.ASCII.GetString(lastTime);
-        if (line.HasScope)
+        long lost = 0;
+        if (line.Seq != size)
         {
-            bool known = scopes.TryNext(line.Scope, out long next);
-            flaw |= line.ScopeSeq != (known ? next : 0) && !(!known && (scopesUnsure || scopes.Full)) ? EntryFlaw.Scope : 0;
-            scopes.Count(line.Scope, line.ScopeSeq + 1);
+            if (!chained && line.Seq < size)
+            {
+                Findings.Add(AtLine(Verdict.Altered, $"entry {line.Seq} stands where entry {size} was expected: repeated or moved.", line.Seq, size));
+                return;
+            }
+
+            if (chained)
+            {
+                flaw |= EntryFlaw.Seq;
+            }
+            else
+            {
+                lost = line.Seq - size;
+                ReportGap(line.Seq, lost);
+            }
         }
 
-        long mono = line.Mono;
-        bool opens = type.SequenceEqual("ledger.epoch"u8) || seq == 0;
-        if (opens || epochFirstMono < 0 || line.Boot != epochBoot)
+        flaw |= line.Batch == batch ? EntryFlaw.None : EnterBatch(line.Batch, lost > 0);
+        flaw |= !chained && lost == 0 && lastKnown && closed is null && group.Count == 0 ? EntryFlaw.Chain : EntryFlaw.None;
+        changedBefore = false;
+        Settle(claim, lost == 0);
+        flaw &= changedBefore ? ~EntryFlaw.Batch : flaw; // it may follow from what a changed line says
+        if (lost > 0)
         {
-            (epochBoot, epochFirstMono) = (line.Boot, mono);
-        }
-
-        if (!opens && !type.SequenceEqual("ledger.clock"u8) && (seq - epochFirstSeq >= epochEntries || mono - epochFirstMono > Math.Min(epochMillis, long.MaxValue / 2) + AgeToleranceMillis))
-        {
-            flaw |= EntryFlaw.Age;
-        }
-
-        return flaw | Observe(line, text, type);
-    }
-
-    /// <summary>About the current line.</summary>
-    private Finding AtLine(int code, string sentence, long fromSeq, long toSeq) => new(
-        code, sentence, segment.Name, lineNumber, chunk[at].Offset, chunk[at].End, fromSeq, toSeq);
-
-    /// <summary>About the current checkpoint line and the entries of its group.</summary>
-    private Finding AtLine(int code, string sentence) =>
-        AtLine(code, sentence, group.Count > 0 ? group.FirstSeq : -1, group.Count > 0 ? expectedSeq - 1 : -1);
-
-    private void ReadCheckpoint(NoteRecord read)
-    {
-        if (read.Note is not { } note)
-        {
-            SettleDisputed(null);
-            Findings.Add(AtLine(Verdict.Malformed, $"checkpoint line: {read.Failure}"));
-            SettleOriginUnnoted();
-            AdoptRotation(null, entryTrusted: group.Count == 1);
-            CloseUnchecked();
-            lastMalformed = true; // what follows may have been run into this line
-            return;
+            AddLost(lost);
         }
 
         if (group.Count == 0)
         {
-            if (lastMalformed)
-            {
-                // Its only entry was run into the malformed line.
-                (treeLost, previousKnown, epochsUnsure) = (true, false, true);
-                expectedSeq++;
-                expectedBatch++;
-                Epoch += note.Signatures.Count - 1;
-            }
-            else
-            {
-                SettleDisputed(null);
-                Findings.Add(AtLine(Verdict.Altered, "a checkpoint line without entries before it."));
-            }
+            sources?.BeginGroup();
+        }
+        else
+        {
+            group.Claim(claim, same: chained);
+        }
 
+        Join(line, leaf, lost > 0, flaw);
+        if (group.Count == LedgerFormat.MaxGroupEntries + 1 && !group.Damaged)
+        {
+            Findings.Add(AtLine(Verdict.Malformed, $"the group holds more than {LedgerFormat.MaxGroupEntries} entries.", size - 1, size - 1));
+        }
+    }
+
+    private void ReportGap(long seq, long lost)
+    {
+        losses++;
+        segmentMissing |= lineNumber == 1; // whole segments are out of place
+        LoseTime();
+        if (lost > 2L * unread)
+        {
+            Findings.Add(AtLine(Verdict.Altered, $"entries {size}..{seq - 1} are missing: entry {seq} follows.", size, seq));
+        }
+    }
+
+    private EntryFlaw EnterBatch(long number, bool gap)
+    {
+        if (!batchKnown)
+        {
+            (batch, batchKnown) = (number, true);
+            return EntryFlaw.None;
+        }
+
+        bool wrong = number < batch || !(unread > 0 || gap || number - batch <= batchSlack);
+        if (number > batch && !group.IsEmpty)
+        {
+            Close(null); // its checkpoint line is lost
+        }
+
+        batch = number;
+        return wrong ? EntryFlaw.Batch : EntryFlaw.None;
+    }
+
+    /// <summary>Entries whose lines are not here: two of them already lose the tree, and none is needed beyond.</summary>
+    private void AddLost(long lost)
+    {
+        for (long i = Math.Max(lost - 2, 0); i < lost; i++)
+        {
+            group.Add(new GroupMember { Place = here, Position = size + i }, default);
+        }
+
+        size += lost;
+    }
+
+    /// <summary>The current line is entry number <see cref="size"/>.</summary>
+    private void Join(in LineRecord line, ReadOnlySpan<byte> leaf, bool gap, EntryFlaw flaw)
+    {
+        var flags = MemberFlags.Read | MemberFlags.Entry;
+        ReadOnlySpan<byte> text = default, type = default;
+        if (line.OfLedger)
+        {
+            text = chunk.Line(at);
+            _ = parser.Parse(text);
+            type = parser.Text(text, "type"u8);
+            flags |= type.SequenceEqual("ledger.epoch"u8) ? MemberFlags.Rotation : type.SequenceEqual("ledger.genesis"u8) ? MemberFlags.Genesis
+                : type.SequenceEqual("ledger.clock"u8) ? MemberFlags.Clock : MemberFlags.None;
+        }
+
+        group.Add(new GroupMember { Place = here, Flags = flags, Position = size, Epoch = line.Epoch, Boot = line.Boot, Mono = line.Mono }, leaf);
+        size++;
+        if ((flags & (MemberFlags.Rotation | MemberFlags.Genesis)) != 0)
+        {
+            TakeKeys(text, leaf, (flags & MemberFlags.Genesis) != 0);
+        }
+
+        flaw |= TakeOrigin(line);
+        FindEpoch(line.Epoch - ((flags & MemberFlags.Rotation) != 0 ? 1 : 0), gap);
+        flaw |= line.HasScope ? CountScope(line) : EntryFlaw.None;
+        if (flaw != EntryFlaw.None)
+        {
+            group.Flaw(flaw);
+        }
+
+        leaf.CopyTo(last);
+        (lastKnown, unread, batchSlack, unreadEpoch, segmentMissing, unplaced) = (true, 0, 0, false, false, false);
+        chunk.Recorded(at).CopyTo(lastTime);
+        FirstTime ??= System.Text.Encoding.ASCII.GetString(lastTime);
+        Observe(line, text, type);
+    }
+
+    private EntryFlaw CountScope(in LineRecord line)
+    {
+        if (!scopes.TryNext(line.Scope, out long due, out long lossesThen))
+        {
+            (due, lossesThen) = (scopesFromAnywhere || scopes.Full ? line.ScopeSeq : 0, 0);
+        }
+
+        scopes.Count(line.Scope, line.ScopeSeq + 1, losses);
+        return line.ScopeSeq != due && (lossesThen == losses || line.ScopeSeq < due) ? EntryFlaw.Scope : EntryFlaw.None;
+    }
+
+    /// <summary>An entry of a part of which only the hash is there: the chain and the tree go through it.</summary>
+    private void AddWithheld(ReadOnlySpan<byte> leaf)
+    {
+        Settle();
+        Withheld++;
+        if (size == 0)
+        {
+            Findings.Add(AtLine(Verdict.KeyViolation, "genesis is withheld (K2).", 0, 0));
+        }
+
+        if (unread > 0 && !unplaced)
+        {
+            group.Add(new GroupMember { Place = here, Position = size }, default); // nothing here says what the malformed line was
+        }
+
+        unplaced = unread > 0;
+        group.Add(new GroupMember { Place = here, Flags = MemberFlags.Read, Position = size }, leaf);
+        leaf.CopyTo(last);
+        lastKnown = true;
+        size++;
+        LoseTime();
+    }
+
+    private void ReadCheckpoint(NoteRecord note)
+    {
+        if (group.IsEmpty)
+        {
+            Settle();
+            Findings.Add(AtLine(Verdict.Altered, "a checkpoint line without entries before it.", -1, -1));
             return;
         }
 
-        if (Origin.Length == 0)
+        long signed = note.Checkpoint?.Size ?? 0;
+        if (signed > size && signed - size <= 2L * unread)
         {
-            int end = note.Text.AsSpan().IndexOf((byte)'\n');
-            SettleOrigin(Encoding.UTF8.GetString(note.Text.AsSpan(0, Math.Max(end, 0))));
+            AddLost(signed - size); // malformed lines stood for them
+            lastKnown = false;
         }
 
-        SettleDisputed(null);
-        before.CopyFrom(frontier);
-        KeepHeadBeforeRotation();
-        for (int i = 0; i < group.Count; i++)
-        {
-            frontier.Append(group.Leaf(i));
-        }
+        Close(note);
+        (batchSlack, unread, unplaced) = (unread, 0, false);
+    }
 
-        byte[] root = frontier.Root();
-        var checkpoint = read.Checkpoint;
-        bool sameRoot = checkpoint is not null && checkpoint.Root.AsSpan().SequenceEqual(root);
-        var signed = Judge(read, note, sameRoot, out int code, out string why);
-        lastMalformed = false;
-        if (signed == Signed.Invalid)
+    private void Close(NoteRecord? note)
+    {
+        Settle();
+        (group.Note, group.NotePlace, group.End, group.Batch) = (note, here, size, batch);
+        (closed, group, spare) = (group, spare, null!);
+        group.Begin(size);
+        batch++;
+        if (note is not null && closed.Plain && !treeLost && Reaches(closed, HashChoice.Own))
         {
-            Findings.Add(AtLine(code, $"checkpoint line: {why}"));
-            AdoptRotation(note.Signatures.Count > 0 ? note : null, entryTrusted: sameRoot);
-            CloseUnchecked(alreadyInTree: true);
-        }
-        else if (checkpoint is null)
-        {
-            Findings.Add(AtLine(Verdict.Malformed, "checkpoint line: the signed text is no checkpoint."));
-            CloseUnchecked(alreadyInTree: true);
-        }
-        else if (checkpoint.Origin != Origin)
-        {
-            Findings.Add(AtLine(Verdict.KeyViolation, $"checkpoint line: it is for the origin '{checkpoint.Origin}'."));
-            CloseUnchecked(alreadyInTree: true);
-        }
-        else
-        {
-            AdoptRotation(note, entryTrusted: signed != Signed.EntryDamaged && sameRoot);
-            Compare(checkpoint, sameRoot, signed == Signed.Valid);
+            Settle(default, known: false, reached: true); // what the next entry says of it can only accuse the next entry
         }
     }
 
-    private void Compare(Checkpoint checkpoint, bool sameRoot, bool trusted)
+    /// <summary>A group never spans segments.</summary>
+    private void EndSegment()
     {
-        if (trusted)
+        if (group.Count > 0 && !group.Damaged)
         {
-            OnSigned?.Invoke(checkpoint.Size, checkpoint.Root);
+            Findings.Add(LineGroup.About(here, Verdict.Altered, "these entries are not closed by a checkpoint line.", group.Start, size - 1));
         }
 
-        if (group.AnyMalformed && checkpoint.Size != expectedSeq)
+        if (group.Count > 0 && unread == 0)
         {
-            // A malformed line stood for more or fewer entries than one; it is reported already.
-            (treeLost, previousKnown, expectedSeq) = (true, false, checkpoint.Size);
-            CloseUnchecked(alreadyInTree: true);
-        }
-        else if (!treeLost && checkpoint.Size != frontier.Size)
-        {
-            Findings.Add(AtLine(
-                Verdict.Altered, $"the checkpoint is for {checkpoint.Size} entries, {frontier.Size} stand before it: entries were removed or added in this group."));
-
-            treeLost = true;
-            CloseUnchecked(alreadyInTree: true);
-        }
-        else if (!treeLost && !sameRoot)
-        {
-            (disputed, disputedRoot) = (group, checkpoint.Root);
-            (group, spare) = (spare, disputed);
-            group.Clear();
-            expectedBatch++;
-        }
-        else
-        {
-            Confirm(checkpoint);
+            Close(null);
         }
     }
 
-    /// <summary>The signed root is the root of these lines (or the tree was lost before): what they say was signed.</summary>
-    private void Confirm(Checkpoint checkpoint)
+    private void Settle() => Settle(default, known: false);
+
+    /// <summary>Root, signatures and rules K1 to K5 of the closed group.</summary>
+    /// <param name="claim">What the entry after it names for its last entry.</param>
+    /// <param name="reached">Its own lines have just been found to have the signed root.</param>
+    private void Settle(ReadOnlySpan<byte> claim, bool known, bool reached = false)
     {
-        long seen = Findings.Count;
-        ReportFlaws(group, null);
-        if (group.HasGenesis && (Identity is null || genesisLog != Origin))
+        if (closed is not { } held)
         {
-            Findings.Add(group.About(0, 0, Verdict.KeyViolation, "the origin is not the fingerprint of the identity key in entry 0."));
+            return;
         }
 
-        bool sound = Findings.Count == seen && !group.AnyMalformed;
-        if (!sound)
+        closed = null;
+        if (known)
         {
-            KeepScopes();
+            held.Claim(claim, same: false);
         }
 
-        scopes.Confirm();
-
-        TakeNotes();
-        expectedBatch = group.LastBatch >= 0 ? group.LastBatch + 1 : expectedBatch < 0 ? -1 : expectedBatch + 1;
-        LastTime = Encoding.ASCII.GetString(lastTime);
-        group.Clear();
-        if (sound)
+        bool startLost = treeLost;
+        bool matches = Recompute(held, reached, out var choice);
+        bool intact = matches;
+        for (int i = 0; i < held.Count && !held.Plain; i++)
         {
-            Snapshot(segment.Name, chunk[at].End, checkpoint.Root);
+            changedBefore |= matches && held.Is(i, MemberFlags.Read) && held.TakesOther(i, choice);
+            intact &= held.Is(i, MemberFlags.Read) && !held.TakesOther(i, choice);
         }
+
+        if (changedBefore)
+        {
+            scopes.Clear(); // what changed lines say is not counted on
+            scopesFromAnywhere = true;
+        }
+
+        Conclude(held, matches, intact, startLost || !(reached || held.IsComplete()), choice);
+        sources?.Confirm();
+        spare = held;
     }
 
-    private void Snapshot(string name, long offset, byte[] root)
+    /// <summary>Entries that are not what the entry after them names; with a root that is reached it is known which of the two was changed.</summary>
+    private void ReportBreaks(LineGroup held, HashChoice choice)
     {
-        valid.Segment = name;
-        valid.Offset = offset;
-        valid.Size = expectedSeq;
-        valid.Batch = expectedBatch;
-        valid.Epoch = Epoch;
-        valid.Root = root;
-        valid.TreeLost = treeLost;
-        previous.CopyTo(valid.Previous, 0);
-        valid.Frontier.CopyFrom(frontier);
-        valid.Findings = Findings.Here();
-        scopesAtValid = null;
-    }
-
-    /// <summary>Ends a group whose checkpoint says nothing: only what the chain itself shows is reported.</summary>
-    private void CloseUnchecked(bool alreadyInTree = false)
-    {
-        if (!alreadyInTree)
+        for (int i = 0; i < held.Count && !held.Plain; i++)
         {
-            for (int i = 0; i < group.Count; i++)
+            if (held.Is(i, MemberFlags.Read | MemberFlags.Differs))
             {
-                frontier.Append(group.Leaf(i));
+                Findings.Add(held.TakesOther(i, choice)
+                    ? held.About(i, Verdict.Altered, "the line was changed: its hash is not the one that the next entry names.")
+                    : i + 1 < held.Count ? held.About(i + 1, Verdict.Altered, "prev_hash is not the hash of the entry before.")
+                    : AtLine(Verdict.Altered, "prev_hash is not the hash of the entry before.", held.End, held.End));
             }
         }
-
-        treeLost |= group.AnyMalformed;
-        KeepScopes();
-        if (group.AnyFlaw)
-        {
-            LoseScopes();
-        }
-
-        scopes.Confirm();
-
-        for (int i = 0; i < group.Count; i++)
-        {
-            if (group.Is(i, EntryFlaw.Chain))
-            {
-                Findings.Add(group.About(Math.Max(i - 1, 0), i, Verdict.Altered, "the chain is broken here: one of these two lines was changed."));
-                treeLost = true;
-            }
-        }
-
-        group.Clear();
-        expectedBatch = expectedBatch < 0 ? -1 : expectedBatch + 1;
     }
 
-    private static readonly (EntryFlaw Flaw, int Code, string Sentence)[] Sentences =
+    private static readonly (EntryFlaw Flaw, string Sentence)[] Sentences =
     [
-        (EntryFlaw.Chain, Verdict.Altered, "prev_hash is not the hash of the entry before, yet the group was signed so."),
-        (EntryFlaw.Seq, Verdict.Altered, "seq is not the entry's position, yet the group was signed so."),
-        (EntryFlaw.Batch, Verdict.Altered, "batch is not the number of this group: groups were merged, split, removed or added."),
-        (EntryFlaw.Log, Verdict.Altered, "log names another ledger."),
-        (EntryFlaw.Scope, Verdict.Altered, "scope_seq does not follow the scope's last number."),
-        (EntryFlaw.Incarnation, Verdict.Altered, "found is not the head that this ledger had before the rotation in front of this incarnation."),
-        (EntryFlaw.Epoch, Verdict.KeyViolation, "epoch is not the epoch whose key signs here (K4)."),
-        (EntryFlaw.Misplaced, Verdict.KeyViolation, "a genesis or rotation entry is missing here, misplaced or not alone in its group (K2)."),
-        (EntryFlaw.Age, Verdict.KeyViolation, "the epoch is older or longer than the ledger allows: a rotation is missing (K5)."),
+        (EntryFlaw.Chain, "prev_hash is not the hash of the entry before."), (EntryFlaw.Seq, "seq is not the entry's place."),
+        (EntryFlaw.Batch, "batch is not the number of this group: groups were merged, split, removed or added."), (EntryFlaw.Log, "log names another ledger."),
+        (EntryFlaw.Scope, "scope_seq does not follow the scope's last number."),
     ];
 
-    /// <param name="signed">Lines to leave out, and to look past: those that are not what was signed; null when all are.</param>
-    private void ReportFlaws(OpenGroup held, byte[]?[]? signed)
+    /// <summary>Flaws of lines that were not changed, and that do not follow from one that was: only the changed line is accused.</summary>
+    /// <param name="last">The last line is accused already.</param>
+    private void ReportFlaws(LineGroup held, HashChoice choice, bool last)
     {
         if (!held.AnyFlaw)
         {
             return;
         }
 
-        LoseScopes();
-        foreach (var (flaw, code, sentence) in Sentences)
+        for (int i = 0; i < held.Count - (last ? 1 : 0); i++)
         {
-            if (signed is not null && flaw is EntryFlaw.Scope or EntryFlaw.Age)
+            if (changedBefore && (held.TakesOther(i, choice) || (i > 0 && held.TakesOther(i - 1, choice))))
             {
-                continue; // may follow from the changed line
+                continue;
             }
 
-            for (int i = 0; i < held.Count; i++)
+            foreach (var (flaw, sentence) in Sentences)
             {
-                int from = i;
-                while (i < held.Count && held.Is(i, flaw) && signed?[i] is null && (i == 0 || signed?[i - 1] is null))
+                if ((held[i].Flaws & flaw) != 0 && !(changedBefore && flaw == EntryFlaw.Scope))
                 {
-                    i++;
-                }
-
-                if (i > from)
-                {
-                    Findings.Add(held.About(from, i - 1, code, sentence));
+                    Findings.Add(held.About(i, Verdict.Altered, sentence));
                 }
             }
         }
     }
 
     /// <summary>
-    /// The last group's lines are not what was signed. Walks back from the hash that the next entry claims for the last one: a line
-    /// whose hash is not the claimed one was changed, and its own claim is worth nothing. If the claimed hashes lead to the signed
-    /// root, exactly those lines were changed and the tree goes on with the hashes that were signed.
+    /// The tree after the group: with the lines as they stand, else with the hashes that following entries name. False when none gives the signed root.
     /// </summary>
-    private void SettleDisputed(byte[]? nextClaim)
+    private bool Recompute(LineGroup held, bool reached, out HashChoice choice)
     {
-        if (disputed is null)
+        choice = HashChoice.Traced;
+        beforeLost = treeLost;
+        if (treeLost)
         {
-            return;
+            held.Trace();
+            return false;
         }
 
-        var held = disputed;
-        disputed = null;
-        LoseScopes();
-        int count = held.Count;
-        byte[]?[] signed = new byte[]?[count];
-        byte[]? claimed = nextClaim is null ? null : [.. nextClaim];
-        for (int i = count - 1; i >= 0; i--)
+        bool complete = reached || held.IsComplete();
+        if (reached || (held.Note is not null && complete && Reaches(held, HashChoice.Own)))
         {
-            bool differs = claimed is not null && !held.Leaf(i).SequenceEqual(claimed);
-            signed[i] = differs ? claimed : null;
-            bool usable = !differs && !held.Is(i, EntryFlaw.Malformed | EntryFlaw.Withheld);
-            claimed = usable ? held.Claim(i).ToArray() : null;
+            choice = HashChoice.Own;
+            (tree, before) = (before, tree);
+            return true;
         }
 
-        var tree = new MerkleFrontier();
-        tree.CopyFrom(before);
-        for (int i = 0; i < count; i++)
+        held.Trace();
+        foreach (var other in (ReadOnlySpan<HashChoice>)[HashChoice.Traced, HashChoice.Claimed])
         {
-            tree.Append(signed[i] ?? held.Leaf(i));
-        }
-
-        if (tree.Root().AsSpan().SequenceEqual(disputedRoot))
-        {
-            frontier.CopyFrom(tree);
-            for (int i = 0; i < count; i++)
+            if (held.Note is not null && complete && Reaches(held, other))
             {
-                if (signed[i] is not null && !held.Is(i, EntryFlaw.Malformed))
-                {
-                    Findings.Add(held.About(i, i, Verdict.Altered, "the line was changed: its hash is not the one that was signed and that the next entry names."));
-                }
-            }
-
-            ReportFlaws(held, signed);
-            if (signed[count - 1] is { } last)
-            {
-                last.CopyTo(previous, 0);
-            }
-
-            return;
-        }
-
-        treeLost = true;
-        if (held.AnyMalformed)
-        {
-            return; // reported already
-        }
-
-        int broken = -1, breaks = 0;
-        for (int i = 1; i < count; i++)
-        {
-            if (held.Is(i, EntryFlaw.Chain))
-            {
-                (broken, breaks) = (i, breaks + 1);
+                choice = other;
+                (tree, before) = (before, tree);
+                return true;
             }
         }
 
-        bool lastAlone = nextClaim is null && !held.AnyWithheld && (breaks == 0 || (breaks == 1 && broken == count - 1));
-        Findings.Add(lastAlone
-            ? held.About(count - 1, count - 1, Verdict.Altered, "the line was changed: the root that was signed is not reached, and every line before it is chained.")
-            : held.About(0, count - 1, Verdict.Altered, "lines of this group were changed, removed or added: the root that was signed is not reached."));
+        if (complete)
+        {
+            Grow(held, HashChoice.Traced);
+            (tree, before) = (before, tree);
+        }
+        else
+        {
+            before.CopyFrom(tree);
+            treeLost = true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether the group's lines, taken so, have the size and root of its checkpoint line; <see cref="before"/> then holds that tree.</summary>
+    private bool Reaches(LineGroup held, HashChoice choice)
+    {
+        if (held.Note!.Checkpoint is not { } checkpoint || checkpoint.Size != tree.Size + held.Count)
+        {
+            return false;
+        }
+
+        Grow(held, choice);
+        Span<byte> root = stackalloc byte[32];
+        before.Root(root);
+        return root.SequenceEqual(checkpoint.Root);
+    }
+
+    private void Grow(LineGroup held, HashChoice choice)
+    {
+        before.CopyFrom(tree);
+        for (int i = 0; i < held.Count; i++)
+        {
+            before.Append(held.Hash(i, choice));
+        }
+    }
+
+    /// <summary>The group was signed as it stands: the log can go on from here.</summary>
+    private void Snapshot(string name, long offset, byte[] root)
+    {
+        (valid.Segment, valid.Offset, valid.Size, valid.Batch, valid.Epoch, valid.Root) = (name, offset, size, batch, Epoch, root);
+        last.CopyTo(valid.Previous, 0);
+        valid.Frontier.CopyFrom(tree);
     }
 }

@@ -12,7 +12,7 @@ internal sealed partial class LedgerPass
 
     private const long SilenceToleranceMillis = 60_000, ClockToleranceMillis = 3_000;
 
-    private enum Own { None, Other, Genesis, Epoch, Recovery, Incarnation, Clock, Heartbeat }
+    private enum Own { None, Traces, Other, Genesis, Epoch, Recovery, Incarnation, Clock, Heartbeat }
 
     // Silence: boot and mono of the entry before, the newest heartbeat's interval, and whether a clean stop was announced.
     private ulong stampBoot;
@@ -24,12 +24,17 @@ internal sealed partial class LedgerPass
     private long ownMono, ownWall;
     private bool owned;
 
-    // Incarnations: the last rotation group and the head before it.
-    private long rotationSeq = -1, incarnationNumber;
-    private byte[] headBeforeRotation = [];
+    // Incarnations: what stands directly before one is a rotation.
+    private long incarnationNumber;
+    private bool neighbour, beforeIsRotation;
+
+    // Trace seals: the partition of the newest and the spans in it that are sealed.
+    private string sealedPartition = "";
+    private long sealedTo;
+    private bool resumed; // the seals before are not here
     private SourceStreams? sources = new();
 
-    /// <summary>Heartbeats in confirmed groups, and the intervals without any sign of life that a heartbeat should have filled.</summary>
+    /// <summary>Heartbeats, and the intervals without any sign of life that a heartbeat should have filled.</summary>
     public long Heartbeats { get; private set; }
 
     public long Silences { get; private set; }
@@ -49,11 +54,12 @@ internal sealed partial class LedgerPass
     private void LoseTime() => (stamped, justStopped, stopped, owned) = (false, false, false, false);
 
     /// <param name="text">The line, parsed, and its type; empty for an entry of another kind.</param>
-    private EntryFlaw Observe(in LineRecord line, ReadOnlySpan<byte> text, ReadOnlySpan<byte> type)
+    private void Observe(in LineRecord line, ReadOnlySpan<byte> text, ReadOnlySpan<byte> type)
     {
+        neighbour = stamped;
         var own = line.OfLedger ? Kind(type) : Own.None;
         string state = own == Own.Heartbeat ? Member(text, parser.Find(text, 0, "heartbeat"u8), "state"u8) : "";
-        bool resumes = state == "started" || own == Own.Recovery || (own == Own.Epoch && group.RotationReason is "unclean_start" or "key_lost");
+        bool resumes = state == "started" || own == Own.Recovery || (own == Own.Epoch && group.Rotation?.Reason is "unclean_start" or "key_lost");
         ObserveSilence(line, own, state, resumes);
         if (own > Own.Other)
         {
@@ -63,30 +69,39 @@ internal sealed partial class LedgerPass
         if (own == Own.Heartbeat)
         {
             interval = parser.Nodes[parser.Find(text, parser.Find(text, 0, "heartbeat"u8), "interval_ms"u8)].Integer;
-            group.Heartbeats++;
+            Heartbeats++;
         }
 
         (justStopped, stopped) = (state == "stopping", state == "stopping" || (stopped && own is Own.Epoch or Own.Recovery or Own.Incarnation or Own.Clock));
         (stampBoot, stampMono, stamped) = (line.Boot, line.Mono, true);
         if (line.SrcSeq >= 0 && sources is not null)
         {
-            sources.Add(chunk.Workspace(at), chunk.Src(at), line.SrcHash, line.SrcSeq, expectedSeq);
+            sources.Add(chunk.Workspace(at), chunk.Src(at), line.SrcHash, line.SrcSeq, size - 1);
         }
 
-        return own > Own.Other ? ListOwn(text, own) : EntryFlaw.None;
+        if (own > Own.Other)
+        {
+            ListOwn(text, own);
+        }
+        else if (own == Own.Traces)
+        {
+            ListSeal(text);
+        }
+
+        beforeIsRotation = own == Own.Epoch;
     }
 
     private void ObserveSilence(in LineRecord line, Own own, string state, bool resumes)
     {
         if (interval > 0 && stamped && line.Boot == stampBoot && line.Mono - stampMono > (2 * interval) + SilenceToleranceMillis && !justStopped && !resumes)
         {
-            group.Silences++;
-            group.Notes.Add(About($"silence: {line.Mono - stampMono} ms without an entry, where a heartbeat was due every {interval} ms.", expectedSeq - 1));
+            Silences++;
+            Findings.Add(About($"silence: {line.Mono - stampMono} ms without an entry, where a heartbeat was due every {interval} ms.", size - 2));
         }
 
         if (stopped && state != "started" && own is not (Own.Epoch or Own.Recovery or Own.Incarnation or Own.Clock))
         {
-            group.Notes.Add(About("an entry follows the heartbeat of a clean stop, before the heartbeat of a new start.", expectedSeq - 1));
+            Findings.Add(About("an entry follows the heartbeat of a clean stop, before the heartbeat of a new start.", size - 2));
         }
     }
 
@@ -98,11 +113,11 @@ internal sealed partial class LedgerPass
             long apart = wall - ownWall - (line.Mono - ownMono);
             if (line.Boot == ownBoot ? Math.Abs(apart) > ClockToleranceMillis : wall < ownWall)
             {
-                group.Notes.Add(About(
+                Findings.Add(About(
                     line.Boot == ownBoot
                         ? $"the wall clock moved {apart} ms against the monotonic clock since the log's own entry before, and no ledger.clock says so."
                         : $"the wall clock went back {ownWall - wall} ms since the boot before, and no ledger.clock says so.",
-                    expectedSeq));
+                    size - 1));
             }
         }
 
@@ -110,7 +125,7 @@ internal sealed partial class LedgerPass
     }
 
     /// <summary>Recoveries, incarnations, clock jumps and lost keys are listed.</summary>
-    private EntryFlaw ListOwn(ReadOnlySpan<byte> text, Own own)
+    private void ListOwn(ReadOnlySpan<byte> text, Own own)
     {
         switch (own)
         {
@@ -118,21 +133,20 @@ internal sealed partial class LedgerPass
                 ListRecovery(text);
                 break;
             case Own.Incarnation:
-                return ListIncarnation(text);
+                ListIncarnation(text);
+                break;
             case Own.Clock:
                 int jump = parser.Find(text, 0, "clock"u8);
                 string confirmed = parser.Find(text, jump, "confirmed"u8) is var i and >= 0 && parser.Nodes[i].Kind == Lj1Kind.True ? ", confirmed by an operator" : "";
-                group.Notes.Add(About(
+                Findings.Add(About(
                     $"the wall clock jumped from {Member(text, jump, "before"u8)} to {Member(text, jump, "after"u8)}{confirmed}; "
                     + $"by the monotonic clock {Number(text, jump, "mono_delta_ms"u8)} ms had passed.",
-                    expectedSeq));
+                    size - 1));
                 break;
-            case Own.Epoch when group.RotationReason == "key_lost":
-                group.Notes.Add(About("the epoch key was lost; the identity key opened the new epoch.", expectedSeq));
+            case Own.Epoch when group.Rotation?.Reason == "key_lost":
+                Findings.Add(About("the epoch key was lost; the identity key opened the new epoch.", size - 1));
                 break;
         }
-
-        return EntryFlaw.None;
     }
 
     private void ListRecovery(ReadOnlySpan<byte> text)
@@ -140,66 +154,66 @@ internal sealed partial class LedgerPass
         int details = parser.Find(text, 0, "recovery"u8);
         long bytes = Number(text, details, "quarantined_bytes"u8);
         string name = parser.Find(text, details, "quarantine_file"u8) < 0 ? "" : Member(text, details, "quarantine_file"u8);
-        if (name.Length > 0)
+        if (name.Length > 0 && Recovered.Count + Incarnations.Count < MaxKept)
         {
-            group.Recovered.Add(name);
+            Recovered.Add(name);
         }
 
-        group.Notes.Add(bytes > 0
-            ? About($"recovery after a stop that was not clean: a torn tail of {bytes} bytes was moved to quarantine/{name}.", expectedSeq)
-            : About("recovery after a stop that was not clean; nothing was torn.", expectedSeq) with { Code = 0 });
+        Findings.Add(bytes > 0
+            ? About($"recovery after a stop that was not clean: a torn tail of {bytes} bytes was moved to quarantine/{name}.", size - 1)
+            : About("recovery after a stop that was not clean; nothing was torn.", size - 1) with { Code = 0 });
     }
 
-    private EntryFlaw ListIncarnation(ReadOnlySpan<byte> text)
+    private void ListIncarnation(ReadOnlySpan<byte> text)
     {
         int details = parser.Find(text, 0, "incarnation"u8);
         int found = parser.Find(text, details, "found"u8), lost = parser.Find(text, details, "lost"u8);
-        var summary = new IncarnationSummary(Number(text, details, "number"u8), expectedSeq, Number(text, found, "size"u8), Number(text, lost, "size"u8));
-        group.Incarnations.Add(summary);
-        group.Notes.Add(About(
+        var summary = new IncarnationSummary(Number(text, details, "number"u8), size - 1, Number(text, found, "size"u8), Number(text, lost, "size"u8));
+        if (Recovered.Count + Incarnations.Count < MaxKept)
+        {
+            Incarnations.Add(summary);
+        }
+
+        Findings.Add(About(
             string.Create(CultureInfo.InvariantCulture, $"incarnation {summary.Number}: an operator accepted a ledger of {summary.Found} entries where one of {summary.Lost} was known to exist."),
-            expectedSeq));
+            size - 1));
         if (summary.Number != incarnationNumber + 1 && incarnationNumber >= 0)
         {
-            group.Notes.Add(About($"this is incarnation {summary.Number}, where number {incarnationNumber + 1} was due.", expectedSeq));
+            Findings.Add(About($"this is incarnation {summary.Number}, where number {incarnationNumber + 1} was due.", size - 1));
         }
 
         incarnationNumber = summary.Number;
-        if (treeLost || expectedSeq <= startedAt)
+        bool own = !(neighbour && !beforeIsRotation) && (beforeLost
+            || (summary.Found == before.Size && Member(text, found, "root"u8) == LedgerFormat.HashText(before.Root())));
+        if (!own)
         {
-            return EntryFlaw.None; // the head before the rotation is not known
+            Findings.Add(AtLine(Verdict.Altered, "found is not the head that this ledger had before the rotation in front of this incarnation.", size - 1, size - 1));
         }
-
-        bool own = rotationSeq == expectedSeq - 1 && summary.Found == rotationSeq
-            && Member(text, found, "root"u8) == LedgerFormat.HashText(headBeforeRotation);
-        return own ? EntryFlaw.None : EntryFlaw.Incarnation;
     }
 
-    /// <summary>The group that was just closed is a rotation: an incarnation that follows names the head before it.</summary>
-    private void KeepHeadBeforeRotation()
+    /// <summary>Seals of one partition follow each other without gap from span 0, and partitions follow each other.</summary>
+    private void ListSeal(ReadOnlySpan<byte> text)
     {
-        if (group.Count == 1 && (group.RotationKey is not null || group.AnyMalformed))
+        int details = parser.Find(text, 0, "traces"u8);
+        string partition = Member(text, details, "partition"u8);
+        long first = Number(text, details, "first"u8);
+        int order = string.CompareOrdinal(partition, sealedPartition);
+        if (!AllowWithheld && !resumed)
         {
-            (rotationSeq, headBeforeRotation) = (group.FirstSeq, before.Root());
+            if (order < 0)
+            {
+                Findings.Add(About($"the seal is of partition {partition}, after one of {sealedPartition}.", size - 1));
+            }
+            else if (first != (order == 0 ? sealedTo : 0))
+            {
+                Findings.Add(About($"the seal of {partition} begins at span {first} instead of {(order == 0 ? sealedTo : 0)}.", size - 1));
+            }
         }
+
+        (sealedPartition, sealedTo, resumed) = (partition, first + Number(text, details, "spans"u8), false);
     }
 
-    /// <summary>The group was signed as it stands: what it says about the appliance counts.</summary>
-    private void TakeNotes()
-    {
-        Findings.AddRange(group.Notes);
-        if (Recovered.Count + Incarnations.Count < MaxKept)
-        {
-            Recovered.UnionWith(group.Recovered);
-            Incarnations.AddRange(group.Incarnations);
-        }
-
-        Heartbeats += group.Heartbeats;
-        Silences += group.Silences;
-        sources?.Confirm();
-    }
-
-    private Finding About(string sentence, long fromSeq) => AtLine(Verdict.Notes, sentence, Math.Max(fromSeq, 0), expectedSeq);
+    private Finding About(string sentence, long fromSeq) => AtLine(Verdict.Notes, sentence, Math.Max(fromSeq, 0), size - 1);
 
     private static Own Kind(ReadOnlySpan<byte> type) =>
         type.SequenceEqual("ledger.heartbeat"u8) ? Own.Heartbeat
@@ -208,6 +222,7 @@ internal sealed partial class LedgerPass
         : type.SequenceEqual("ledger.clock"u8) ? Own.Clock
         : type.SequenceEqual("ledger.incarnation"u8) ? Own.Incarnation
         : type.SequenceEqual("ledger.genesis"u8) ? Own.Genesis
+        : type.SequenceEqual("ledger.traces"u8) ? Own.Traces
         : Own.Other;
 
     private long Number(ReadOnlySpan<byte> text, int parent, ReadOnlySpan<byte> name) => parser.Nodes[parser.Find(text, parent, name)].Integer;

@@ -122,68 +122,97 @@ internal sealed class Verification(
     private readonly List<Finding> findings = [];
     private readonly List<(string File, string Sha256)> inputs = [];
     private LedgerFiles files = null!;
-    private readonly Dictionary<long, byte[]> signed = [];
-    private readonly HashSet<long> wanted = [.. trust.Heads.Select(k => k.Checkpoint.Size)];
     private ForkEvidence forks = null!;
-    private int nextPublished;
-    private string newestPublished = "";
+    private HeadAudit heads = null!;
     private string? cosigned;
     private bool quorumMissed;
     private IReadOnlyList<KnownHead> known = [];
-
-    /// <summary>Files beside the segments that must agree with them: name and note, or null when it was not well formed.</summary>
-    private readonly List<(string Name, SignedNote Note, Checkpoint Checkpoint)> beside = [];
+    private BundlePart? part;
 
     /// <summary>Null when there is no segment and no damage that would explain it.</summary>
     public VerifyReport? Run(CancellationToken cancellation)
     {
+        forks = new ForkEvidence(folder, () => pass.Identity);
+        heads = new HeadAudit(folder, pass, findings, forks);
         if (pass.AllowWithheld)
         {
             return RunPart(cancellation);
         }
 
-        ReadBeside("genesis.note", required: true);
-        bool slotA = ReadBeside("head.a", required: false), slotB = ReadBeside("head.b", required: false);
-        if (!slotA && !slotB)
-        {
-            findings.Add(new Finding(Verdict.Notes, "the head store (head.a, head.b) is missing.", "head.a"));
-        }
-
-        if (bundle?.ReadCheckpoint() is { } rests)
-        {
-            beside.Add(rests);
-        }
-
+        // Before the segments are listed: a writer may append, and what names a size must not be newer than what is read.
+        var beside = new List<(string Name, SignedNote Note, long Size)>();
+        ReadBeside("genesis.note", 1, beside);
+        ReadBeside("head.a", -1, beside);
+        ReadBeside("head.b", -1, beside);
+        var rests = bundle?.ReadCheckpoint();
         var anchors = new Anchors(folder, trust.Policy, findings);
-        forks = new ForkEvidence(folder, () => pass.Identity);
-        files = LedgerFiles.List(folder);
+        files = LedgerFiles.List(folder, bundle is not null);
         if (files.Segments.Count == 0 && !files.Findings.Any(f => f.Code >= Verdict.RolledBack))
         {
             return null;
         }
 
         findings.InsertRange(0, files.Findings);
-        wanted.UnionWith(beside.Select(b => b.Checkpoint.Size));
-        anchors.AddSizesTo(wanted);
-        trust.Witness?.AddSizesTo(wanted);
-        pass.Progress = progress;
-        pass.OnSigned = SeeSigned;
-        pass.Run(files.Segments, 0, cancellation);
-        findings.AddRange(pass.Findings);
-        for (; nextPublished < files.Published.Count; nextPublished++)
+        foreach (var (_, note, _) in beside)
         {
-            CheckPublished(files.Published[nextPublished], null);
+            heads.Wanted.Add(Checkpoint.TryParse(note.Text, out var checkpoint) ? checkpoint.Size : 0);
         }
 
-        foreach (var (name, note, checkpoint) in beside)
+        heads.Wanted.Add(rests?.Checkpoint.Size ?? 0);
+        heads.Expect(files.Published);
+        Pass(anchors, cancellation);
+        heads.CheckPublished();
+        foreach (var (name, note, size) in beside)
         {
-            if (CheckNote(name, note, checkpoint, signed.GetValueOrDefault(checkpoint.Size), EpochOf(checkpoint.Size)) && name == BundleAudit.HeadName)
+            heads.Published(name, note, size);
+        }
+
+        if (rests is { } head && heads.Published(head.Name, head.Note, -1))
+        {
+            anchors.Count("the bundle's checkpoint", head.Name, head.Note, head.Checkpoint);
+        }
+
+        return Report(anchors, cancellation);
+    }
+
+    /// <summary>A part of a ledger in a bundle: range.json connects it with the bundle's checkpoint, which stands in place of the notes beside a ledger.</summary>
+    private VerifyReport? RunPart(CancellationToken cancellation)
+    {
+        files = LedgerFiles.List(folder, inBundle: true, isPart: true);
+        findings.AddRange(files.Findings);
+        var anchors = new Anchors(null, trust.Policy, findings); // a part has no anchors/
+        var head = bundle!.ReadCheckpoint();
+        part = bundle.ReadPart(folder, findings);
+        if (part is not null)
+        {
+            heads.Wanted.Add(part.Range.From);
+            part.Begin(pass);
+            Pass(anchors, cancellation);
+            bool closed = part.Close(pass, !heads.Damaged, findings, heads.Roots);
+            if (closed && head is { } rests && rests.Note.IsSignedBy(pass.Identity!) && anchors.Count("the bundle's checkpoint", rests.Name, rests.Note, rests.Checkpoint))
             {
-                anchors.Count("the bundle's checkpoint", name, note, checkpoint);
+                heads.Newest = System.Text.Encoding.UTF8.GetString(rests.Note.Encode());
             }
         }
 
+        return Report(anchors, cancellation);
+    }
+
+    private void Pass(Anchors anchors, CancellationToken cancellation)
+    {
+        heads.Wanted.UnionWith(trust.Heads.Select(k => k.Checkpoint.Size));
+        anchors.AddSizesTo(heads.Wanted);
+        trust.Witness?.AddSizesTo(heads.Wanted);
+        pass.Progress = progress;
+        pass.OnSigned = heads.See;
+        pass.Run(files.Segments, 0, cancellation);
+        findings.AddRange(pass.Findings);
+        heads.Damaged = files.Findings.Concat(pass.Findings).Any(static f => f.Code >= Verdict.RolledBack);
         NoteTornAndQuarantine();
+    }
+
+    private VerifyReport Report(Anchors anchors, CancellationToken cancellation)
+    {
         bool damaged = Damaged; // by the ledger's own findings, not by what is compared with it
         var (anchored, by) = CheckTrusted(anchors);
         Compare(damaged, cancellation);
@@ -192,76 +221,39 @@ internal sealed class Verification(
             findings.AddRange(bundle.Check(pass, folder, sound: !damaged, cancellation));
         }
 
-        var report = Judge(anchored, by);
-        if (trust.Witness is { } witness && report.VerdictCode < Verdict.RolledBack)
+        if (trust.Witness is not null && pass.AllowWithheld)
         {
-            cosigned = witness.Cosign(newestPublished, request.Clock, findings); // a failure is a finding more
+            findings.Add(new Finding(Verdict.Incomplete, "nothing was cosigned: a part of a ledger does not show that it extends what was cosigned before."));
+        }
+
+        var report = Judge(anchored, by);
+        if (trust.Witness is { } witness && !pass.AllowWithheld && report.VerdictCode < Verdict.RolledBack)
+        {
+            cosigned = witness.Cosign(heads.Newest, request.Clock, findings); // a failure is a finding more
             report = Judge(anchored, by);
         }
 
         return report;
     }
 
-    /// <summary>A part of a ledger in a bundle: range.json connects it with the bundle's checkpoint, which stands in place of the notes beside a ledger.</summary>
-    private VerifyReport? RunPart(CancellationToken cancellation)
-    {
-        files = LedgerFiles.List(folder);
-        findings.AddRange(files.Findings.Where(f => f.Segment != LedgerRange.FileName));
-        forks = new ForkEvidence(folder, () => pass.Identity);
-        var anchors = new Anchors(folder, trust.Policy, findings);
-        var head = bundle!.ReadCheckpoint();
-        part = bundle.ReadPart(folder, findings);
-        bool closed = false;
-        if (part is not null)
-        {
-            wanted.Add(part.Range.From);
-            trust.Witness?.AddSizesTo(wanted);
-            pass.Progress = progress;
-            pass.OnSigned = SeeSigned;
-            part.Begin(pass);
-            pass.Run(files.Segments, 0, cancellation);
-            findings.AddRange(pass.Findings);
-            NoteTornAndQuarantine();
-            closed = part.Close(pass, !Damaged, findings, signed);
-        }
-
-        if (closed && head is { } rests && rests.Note.IsSignedBy(pass.Identity!) && anchors.Count("the bundle's checkpoint", rests.Name, rests.Note, rests.Checkpoint))
-        {
-            newestPublished = System.Text.Encoding.UTF8.GetString(rests.Note.Encode());
-        }
-
-        bool damaged = Damaged;
-        var (anchored, by) = CheckTrusted(anchors);
-        Compare(damaged, cancellation);
-        findings.AddRange(bundle.Check(pass, folder, sound: !damaged, cancellation));
-        if (trust.Witness is not null)
-        {
-            findings.Add(new Finding(Verdict.Incomplete, "nothing was cosigned: a part of a ledger does not show that it extends what was cosigned before."));
-        }
-
-        return Judge(anchored, by);
-    }
-
-    private BundlePart? part;
-
     /// <summary>Everything that came from outside, against the ledger: the largest size that a head or the policy's quorum confirms, and who did.</summary>
     private (long Size, string By) CheckTrusted(Anchors anchors)
     {
-        var found = new LedgerFound(folder, pass.Origin, pass.Identity, signed, pass.Size, pass.Seen, pass.Torn is not null, Damaged);
+        var found = new LedgerFound(folder, pass.Origin, pass.Identity);
         anchors.CheckLog(pass.Identity);
-        anchors.CheckFiles(found, forks);
+        anchors.CheckFiles(found, heads);
         if (trust.Witness?.CheckLog(pass.Identity) is { } other)
         {
             findings.Add(other);
         }
 
         known = trust.Witness?.HeadOf(pass.Origin) is { } last ? [.. trust.Heads, last] : trust.Heads;
-        forks.Compare(known, signed, findings);
+        forks.Compare(known, heads.Roots, findings);
         long anchored = -1;
         string by = "";
         foreach (var head in known)
         {
-            if (CheckKnown(head) && anchors.Count($"the known head {head.File}", "", head.Note, head.Checkpoint) && head.Checkpoint.Size > anchored)
+            if (heads.Known(head, Comparable) && anchors.Count($"the known head {head.File}", "", head.Note, head.Checkpoint) && head.Checkpoint.Size > anchored)
             {
                 (anchored, by) = (head.Checkpoint.Size, head.File);
             }
@@ -292,132 +284,17 @@ internal sealed class Verification(
         }
     }
 
-    private void SeeSigned(long size, byte[] root)
+    /// <summary>What a part says about a size: only those that it shows can be compared; null for a whole ledger.</summary>
+    private Func<Checkpoint, bool>? Comparable => !pass.AllowWithheld ? null
+        : head => part is not null && head.Size >= part.Range.From && (head.Size <= part.Range.To || head.Size > part.Range.Size);
+
+    private void ReadBeside(string name, long size, List<(string, SignedNote, long)> beside)
     {
-        if (wanted.Contains(size))
+        if (folder.Has(name) && heads.Read(name) is { } note)
         {
-            signed.TryAdd(size, root);
-        }
-
-        while (nextPublished < files.Published.Count && files.Published[nextPublished].Size < size)
-        {
-            CheckPublished(files.Published[nextPublished++], null);
-        }
-
-        if (nextPublished < files.Published.Count && files.Published[nextPublished].Size == size)
-        {
-            CheckPublished(files.Published[nextPublished++], root);
-        }
-    }
-
-    private bool ReadBeside(string name, bool required)
-    {
-        if (!folder.Has(name))
-        {
-            if (required)
-            {
-                findings.Add(new Finding(Verdict.Notes, $"{name} is missing.", name));
-            }
-
-            return false;
-        }
-
-        if (TryNote(name, out var note, out var checkpoint))
-        {
-            beside.Add((name, note, checkpoint));
+            beside.Add((name, note, size));
             inputs.Add((name, LedgerFormat.HashText(SHA256.HashData(note.Encode())))); // canonical: its bytes are the file's
         }
-
-        return true;
-    }
-
-    private bool TryNote(string name, out SignedNote note, out Checkpoint checkpoint)
-    {
-        checkpoint = null!;
-        try
-        {
-            if (!SignedNote.TryParse(folder.Read(name, SignedNote.MaxBytes + 1), out note, out string failure))
-            {
-                findings.Add(new Finding(Verdict.Malformed, $"{name} is no signed note: {failure}", name));
-                return false;
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            note = null!;
-            findings.Add(new Finding(Verdict.Incomplete, $"{name} could not be read: {e.Message}", name));
-            return false;
-        }
-
-        if (!Checkpoint.TryParse(note.Text, out checkpoint))
-        {
-            // The text is what the signatures cover, and the appliance signs nothing but checkpoints.
-            findings.Add(new Finding(Verdict.KeyViolation, $"{name} does not hold a signed checkpoint.", name));
-            return false;
-        }
-
-        return true;
-    }
-
-    private void CheckPublished((long Size, string Name) file, byte[]? root)
-    {
-        if (!TryNote(file.Name, out var note, out var checkpoint))
-        {
-            return;
-        }
-
-        if (checkpoint.Size != file.Size)
-        {
-            findings.Add(new Finding(Verdict.Altered, $"{file.Name} holds a checkpoint of size {checkpoint.Size}.", file.Name));
-            return;
-        }
-
-        if (CheckNote(file.Name, note, checkpoint, root, root is null ? null : pass.Epoch))
-        {
-            newestPublished = System.Text.Encoding.UTF8.GetString(note.Encode());
-        }
-    }
-
-    private long? EpochOf(long size) => pass.Epochs.Where(e => e.FirstSeq < size).MaxBy(e => e.Number)?.Number;
-
-    /// <summary>A published note must carry both keys and repeat what the segments' checkpoint line of that size says.</summary>
-    private bool CheckNote(string name, SignedNote note, Checkpoint checkpoint, byte[]? root, long? epoch)
-    {
-        if (pass.Identity is null)
-        {
-            return false; // entry 0 is damaged and reported; there is no key to check with
-        }
-
-        bool epochSigned = epoch is null || pass.EpochsUnsure || !pass.EpochKeys.TryGetValue(epoch.Value, out var key) || note.IsSignedBy(key);
-        if (checkpoint.Origin != pass.Origin || !note.IsSignedBy(pass.Identity) || !epochSigned)
-        {
-            findings.Add(new Finding(Verdict.KeyViolation, $"{name} is not signed by both the identity key and the key of its epoch.", name));
-            return false;
-        }
-
-        if (root is not null && root.AsSpan().SequenceEqual(checkpoint.Root))
-        {
-            return true;
-        }
-
-        if (root is null && checkpoint.Size > pass.Seen)
-        {
-            // Beside a torn tail the loss is on record already, and what lies in the same directory is no anchor: a supplied head makes it 30.
-            findings.Add(new Finding(
-                pass.Torn is null ? Verdict.RolledBack : Verdict.Notes, $"{name} shows that the ledger once had {checkpoint.Size} entries; it ends at {pass.Size}.", name,
-                FromSeq: pass.Size, ToSeq: checkpoint.Size - 1));
-        }
-        else if (root is not null || !Damaged)
-        {
-            findings.Add(new Finding(
-                Verdict.Forked, $"{name} is signed for {checkpoint.Size} entries with a root that the ledger's own checkpoint does not have.", name));
-            if (root is not null)
-            {
-                forks.Add(checkpoint, note, root);
-            }
-        }
-
-        return false;
     }
 
     /// <summary>Damage that is reported may be why no valid checkpoint line of some size was seen.</summary>
@@ -450,64 +327,6 @@ internal sealed class Verification(
         if (pass.TreeLost)
         {
             findings.Add(new Finding(0, "after the damage reported here, roots could not be recomputed; chain and signatures were checked to the end."));
-        }
-    }
-
-    /// <summary>True when the ledger contains the head.</summary>
-    private bool CheckKnown(KnownHead head)
-    {
-        var checkpoint = head.Checkpoint;
-        if (pass.Origin.Length > 0 && checkpoint.Origin != pass.Origin)
-        {
-            return Fail(Verdict.KeyViolation, $"the known head {head.File} is for '{checkpoint.Origin}', this ledger is '{pass.Origin}'.");
-        }
-
-        if (pass.Identity is not null && head.Note is not null && !head.Note.IsSignedBy(pass.Identity))
-        {
-            return Fail(Verdict.KeyViolation, $"the known head {head.File} is not signed by this ledger's identity key.");
-        }
-
-        if (checkpoint.Size == 0)
-        {
-            return true;
-        }
-
-        var accepted = pass.Incarnations.Find(i => i.Found < checkpoint.Size && checkpoint.Size <= i.Lost);
-        string lost = accepted is null ? "" : string.Create(
-            CultureInfo.InvariantCulture, $" It is of the history that incarnation {accepted.Number}, entry {accepted.Seq}, gave up: entries {accepted.Found}..{accepted.Lost - 1}.");
-        if (signed.TryGetValue(checkpoint.Size, out byte[]? root))
-        {
-            if (root.AsSpan().SequenceEqual(checkpoint.Root))
-            {
-                return true;
-            }
-
-            if (head.Note is not null)
-            {
-                forks.Add(checkpoint, head.Note, root);
-            }
-
-            return Fail(Verdict.Forked, $"the known head {head.File} has another root for {checkpoint.Size} entries than this ledger signed: two histories exist.{lost}");
-        }
-
-        if (pass.AllowWithheld && (part is null || checkpoint.Size < part.Range.From || (checkpoint.Size > part.Range.To && checkpoint.Size <= part.Range.Size)))
-        {
-            return Fail(0, $"the known head {head.File} of size {checkpoint.Size} cannot be compared with this part of the ledger.");
-        }
-
-        if (checkpoint.Size > pass.Seen)
-        {
-            return Fail(Verdict.RolledBack, $"the known head {head.File} is of {checkpoint.Size} entries; the ledger ends at {pass.Size}.{lost}", pass.Size, checkpoint.Size - 1);
-        }
-
-        return Damaged
-            ? Fail(0, $"the known head {head.File} of size {checkpoint.Size} could not be compared because of the damage reported.")
-            : Fail(Verdict.Forked, $"the known head {head.File} is of {checkpoint.Size} entries, where this ledger never signed a checkpoint.{lost}");
-
-        bool Fail(int code, string sentence, long from = -1, long to = -1)
-        {
-            findings.Add(new Finding(code, sentence, "", FromSeq: from, ToSeq: to));
-            return false;
         }
     }
 
@@ -545,7 +364,7 @@ internal sealed class Verification(
             LastTime = pass.LastTime ?? "",
             AnchoredSize = anchored,
             AnchoredBy = by,
-            NewestHead = newestPublished,
+            NewestHead = heads.Newest,
             Epochs = pass.Epochs,
             Bundle = bundle?.Manifest,
             Findings = findings,

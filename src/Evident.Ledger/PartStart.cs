@@ -31,6 +31,11 @@ internal sealed class PartStart
 
     public required long EpochFirstSeq { get; init; }
 
+    /// <summary><c>boot</c> (its eight digits as they stand) and <c>mono</c> of that entry.</summary>
+    public required ulong EpochBoot { get; init; }
+
+    public required long EpochMono { get; init; }
+
     /// <summary>Limits that entry 0 states.</summary>
     public required long EpochEntries { get; init; }
 

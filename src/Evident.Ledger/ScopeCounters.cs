@@ -4,8 +4,7 @@ using Evident.Platform;
 namespace Evident.Ledger;
 
 /// <summary>
-/// The next <c>scope_seq</c> of every scope: what confirmed groups have counted, and on top of it what the open group has. Some 60 bytes a
-/// scope, at most <see cref="MaxScopes"/> of them.
+/// The next <c>scope_seq</c> of every scope: some 50 bytes a scope, at most <see cref="MaxScopes"/> of them.
 /// </summary>
 internal sealed class ScopeCounters
 {
@@ -15,35 +14,31 @@ internal sealed class ScopeCounters
     private struct Slot
     {
         public Digits32 Scope;
-        public long Confirmed, Open; // Confirmed -1: none yet
-        public long OpenIn; // number of the group that Open belongs to
+        public long Next, Losses;
         public int NextInBucket; // index + 1
     }
 
     private readonly ulong[] multipliers = new ulong[2]; // random: the scopes in a hostile file must not be able to share a bucket
     private int[] buckets = new int[16];
     private Slot[] slots = new Slot[16];
-    private int[] touched = new int[16];
-    private int count, touchedCount;
-    private long group = 1;
+    private int count;
 
     public ScopeCounters() => Sodium.RandomBytes(MemoryMarshal.AsBytes(multipliers.AsSpan()));
 
     /// <summary>Scopes were left out because there are too many.</summary>
     public bool Full { get; private set; }
 
-    public void BeginGroup() => (group, touchedCount) = (group + 1, 0);
-
-    /// <summary>The number that the scope's next entry must have; false when no entry of it was counted.</summary>
-    public bool TryNext(Digits32 scope, out long next)
+    /// <summary>The number that the scope's next entry must have, and the losses that were known when its newest one was counted; false when no entry of it was.</summary>
+    public bool TryNext(Digits32 scope, out long next, out long losses)
     {
         int i = Find(scope);
-        next = i < 0 ? -1 : slots[i].OpenIn == group ? slots[i].Open : slots[i].Confirmed;
-        return next >= 0;
+        (next, losses) = i < 0 ? (-1, 0) : (slots[i].Next, slots[i].Losses);
+        return i >= 0;
     }
 
-    /// <summary>An entry of the open group has this scope; its next one must have that number.</summary>
-    public void Count(Digits32 scope, long next)
+    /// <summary>The scope's next entry must have that number.</summary>
+    /// <param name="losses">Places so far where entries may be missing: after one more, a higher number is right as well.</param>
+    public void Count(Digits32 scope, long next, long losses)
     {
         int i = Find(scope);
         if (i < 0)
@@ -57,62 +52,27 @@ internal sealed class ScopeCounters
             i = Add(scope);
         }
 
-        if (slots[i].OpenIn != group)
-        {
-            if (touchedCount == touched.Length)
-            {
-                Array.Resize(ref touched, touched.Length * 2);
-            }
-
-            touched[touchedCount++] = i;
-            slots[i].OpenIn = group;
-        }
-
-        slots[i].Open = next;
+        (slots[i].Next, slots[i].Losses) = (next, losses);
     }
 
-    /// <summary>What the open group has counted holds.</summary>
-    public void Confirm()
-    {
-        for (int i = 0; i < touchedCount; i++)
-        {
-            slots[touched[i]].Confirmed = slots[touched[i]].Open;
-        }
-    }
-
-    public void Set(string scope, long next)
-    {
-        Count(Digits32.Parse(System.Text.Encoding.ASCII.GetBytes(scope)), next);
-        Confirm();
-    }
-
-    /// <summary>The same counts in memory of its own.</summary>
-    public ScopeCounters Copy()
-    {
-        var copy = (ScopeCounters)MemberwiseClone();
-        (copy.buckets, copy.slots, copy.touched) = ([.. buckets], [.. slots], [.. touched]);
-        return copy;
-    }
-
+    /// <summary>Forgets every scope.</summary>
     public void Clear()
     {
         if (count > 0)
         {
-            (buckets, slots, touched) = (new int[16], new Slot[16], new int[16]);
-            (count, touchedCount) = (0, 0);
+            (buckets, slots, count) = (new int[16], new Slot[16], 0);
         }
     }
 
-    /// <summary>The confirmed counts, scopes as text.</summary>
+    public void Set(string scope, long next) => Count(Digits32.Parse(System.Text.Encoding.ASCII.GetBytes(scope)), next, 0);
+
+    /// <summary>The counts, scopes as text.</summary>
     public Dictionary<string, long> ToDictionary()
     {
         var all = new Dictionary<string, long>(StringComparer.Ordinal);
         for (int i = 0; i < count; i++)
         {
-            if (slots[i].Confirmed >= 0)
-            {
-                all[slots[i].Scope.ToString()] = slots[i].Confirmed;
-            }
+            all[slots[i].Scope.ToString()] = slots[i].Next;
         }
 
         return all;
@@ -141,7 +101,7 @@ internal sealed class ScopeCounters
             }
         }
 
-        slots[count] = new Slot { Scope = scope, Confirmed = -1 };
+        slots[count] = new Slot { Scope = scope };
         Link(count);
         return count++;
     }

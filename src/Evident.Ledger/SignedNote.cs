@@ -77,6 +77,12 @@ public sealed class SignedNote
             return false;
         }
 
+        if (note.ContainsAnyInRange((byte)0, (byte)9) || note.ContainsAnyInRange((byte)11, (byte)31))
+        {
+            failure = "it has a control character that is no line feed.";
+            return false;
+        }
+
         if (!Utf8.IsValid(note))
         {
             failure = "it is not UTF-8.";
@@ -110,9 +116,6 @@ public sealed class SignedNote
         failure = "";
         return true;
     }
-
-    /// <summary>True when no character below 0x20 but the line feed stands in the text.</summary>
-    public bool TextIsPlain => !Text.AsSpan().ContainsAnyInRange((byte)0, (byte)9) && !Text.AsSpan().ContainsAnyInRange((byte)11, (byte)31);
 
     /// <summary>
     /// True when at least one signature of the key is valid and none of its is invalid. Signatures of other keys are ignored.

@@ -1,244 +1,225 @@
+using System.Globalization;
 using System.Text;
-using Evident.Platform;
 
 namespace Evident.Ledger;
 
 /// <summary>
-/// What a crash in the middle of a group commit may leave behind the last valid checkpoint line, and nothing else:
+/// What a crash in the middle of a group commit may leave behind the last valid checkpoint line, and nothing else (docs/ledger-format.md section 7):
 /// (a) no complete checkpoint line: valid chained entries, then a strict prefix of a line that could legally stand there; or
 /// (b) one group whose only defects are runs of NUL that begin at the group's start or a 512-byte boundary of the file and end at such
 /// a boundary or the end of the file (sectors that never reached the disk); beside a hole the file may also end short of the group, at such a boundary.
 /// </summary>
 internal sealed record TornTail(string Segment, long Offset, long Length)
 {
-    /// <summary>A group is at most this long; a longer tail is not one torn group.</summary>
-    private const long MaxBytes = (long)LedgerFormat.MaxGroupEntries * (LedgerFormat.MaxLineBytes + 1);
+    /// <summary>One group and the beginning of another line: a longer tail is not one torn group.</summary>
+    public const long MaxBytes = (LedgerFormat.MaxGroupEntries + 1L) * (LedgerFormat.MaxLineBytes + 1);
 
-    private const int Sector = 512;
-
-    /// <summary>The tail of the segment from <paramref name="offset"/>, or null when it is no torn one.</summary>
-    public static TornTail? Find(LedgerPass pass, LedgerFolder folder, string segment, long offset, long length)
+    /// <summary>
+    /// Where the last group of a segment begins: behind the last complete line that begins as a checkpoint line does, or, when the segment ends with that, behind the one
+    /// before. -1 when that is further back than a torn group can be long.
+    /// </summary>
+    /// <param name="from">Nothing before this offset is looked at; it counts as such a place.</param>
+    public static long Start(FileWindow file, long from)
     {
-        if (length - offset > MaxBytes)
+        long end = file.Length;
+        for (long window = 1 << 16; ; window *= 4)
         {
-            return null;
-        }
-
-        byte[] tail = new byte[length - offset];
-        using (var file = folder.Open(segment))
-        {
-            if (file.ReadAt(offset, tail) != tail.Length)
+            long start = Math.Max(from, end - Math.Min(window, MaxBytes + LedgerFormat.MaxLineBytes));
+            byte[] bytes = new byte[end - start];
+            if (file.ReadAt(start, bytes) != bytes.Length)
             {
-                return null;
+                throw new IOException("the segment became shorter while it was read.");
+            }
+
+            var (last, previous) = Boundaries(bytes, whole: start == from);
+            if (last >= 0 && start + last < end)
+            {
+                return start + last;
+            }
+
+            if (last >= 0 && previous >= 0)
+            {
+                return start + previous;
+            }
+
+            if (start == from || window > MaxBytes)
+            {
+                return start == from ? from : -1;
             }
         }
-
-        var check = new Check(pass, offset);
-        bool torn = tail.AsSpan().Contains((byte)0) ? check.IsHoled(tail) : check.IsCut(tail);
-        return torn ? new TornTail(segment, offset, tail.Length) : null;
     }
 
-    private sealed class Check(LedgerPass pass, long offset)
+    /// <summary>It ends with a checkpoint line and has no hole: a crash leaves no such group.</summary>
+    public static bool IsWhole(ReadOnlySpan<byte> tail) => tail[^1] == '\n' && !tail.Contains((byte)0)
+        && CheckpointLine.LooksLikeOne(tail[(tail[..^1].LastIndexOf((byte)'\n') + 1)..]);
+
+    /// <summary>Behind the last two checkpoint lines; -1 for one that is not there. The beginning counts as a line's when the bytes are whole.</summary>
+    private static (int Last, int Previous) Boundaries(ReadOnlySpan<byte> bytes, bool whole)
     {
-        private readonly Lj1Parser parser = new();
-        private readonly LedgerPass.ValidPoint from = pass.Valid;
-        private readonly MerkleFrontier tree = Copy(pass.Valid.Frontier);
-        private readonly byte[] previous = [.. pass.Valid.Previous];
-        private long next = pass.Valid.Size;
-        private bool placed = true; // seq and previous hash of the next line are known
-        private bool whole = true; // no hole so far: the tree is complete
-        private int entries;
-        private byte[]? rotationKey;
-        private bool lostKey;
-
-        public bool IsCut(ReadOnlySpan<byte> tail)
+        int last = -1, previous = -1;
+        for (int feed = bytes.LastIndexOf((byte)'\n'); feed >= 0 && previous < 0;)
         {
-            while (true)
+            int before = bytes[..feed].LastIndexOf((byte)'\n');
+            if (before < 0 && !whole)
             {
-                int feed = tail.IndexOf((byte)'\n');
-                if (feed < 0)
-                {
-                    return IsLegalPrefix(tail);
-                }
-
-                if (!IsEntry(tail[..feed]))
-                {
-                    return false;
-                }
-
-                tail = tail[(feed + 1)..];
+                break;
             }
+
+            if (feed - before - 1 <= LedgerFormat.MaxLineBytes + 1 && CheckpointLine.LooksLikeOne(bytes[(before + 1)..feed]))
+            {
+                (last, previous) = last < 0 ? (feed + 1, -1) : (last, feed + 1);
+            }
+
+            feed = before;
         }
 
-        public bool IsHoled(ReadOnlySpan<byte> tail)
+        return (last, previous < 0 && last >= 0 && whole ? 0 : previous);
+    }
+}
+
+/// <summary>Judges the bytes of a tail from the state of the pass in front of it.</summary>
+internal sealed class TornTailCheck
+{
+    private const int Sector = 512;
+
+    private readonly Lj1Parser parser = new();
+    private readonly string origin;
+    private readonly long size, batch, epoch;
+    private readonly byte[] last;
+    private readonly NoteKey? identity, epochKey;
+    private readonly MerkleFrontier? tree;
+
+    /// <param name="tree">Of the entries before; null when it is lost.</param>
+    /// <param name="last">Hash of the entry before.</param>
+    public TornTailCheck(string origin, long size, long batch, long epoch, byte[] last, NoteKey? identity, NoteKey? epochKey, MerkleFrontier? tree) =>
+        (this.origin, this.size, this.batch, this.epoch, this.last, this.identity, this.epochKey, this.tree) = (origin, size, batch, epoch, last, identity, epochKey, tree);
+
+    /// <param name="data">All bytes from there to the end of the file.</param>
+    /// <param name="offset">Of its first byte in the file.</param>
+    public bool IsTorn(ReadOnlySpan<byte> data, long offset) => IsCut(data) || IsHoled(data, offset);
+
+    /// <summary>(a): entries that continue, and a strict prefix of one more line.</summary>
+    private bool IsCut(ReadOnlySpan<byte> data)
+    {
+        MerkleFrontier? grown = null;
+        if (tree is not null)
         {
-            for (int i = 0; i < tail.Length; i++)
-            {
-                if (tail[i] != 0)
-                {
-                    continue;
-                }
-
-                int end = i;
-                while (end < tail.Length && tail[end] == 0)
-                {
-                    end++;
-                }
-
-                bool begins = i == 0 || (offset + i) % Sector == 0, ends = end == tail.Length || (offset + end) % Sector == 0;
-                if (!begins || !ends)
-                {
-                    return false;
-                }
-
-                i = end;
-            }
-
-            bool short512 = (offset + tail.Length) % Sector == 0; // the end may be missing with the sectors that held it
-            while (!tail.IsEmpty)
-            {
-                int feed = tail.IndexOf((byte)'\n');
-                var line = feed < 0 ? tail : tail[..feed];
-                tail = feed < 0 ? default : tail[(feed + 1)..];
-                if (line.Contains((byte)0))
-                {
-                    if (!IsTextBesideHoles(line) || (feed < 0 && line[^1] != 0 && !short512) || (whole && !IsLegalPrefix(line[..line.IndexOf((byte)0)])))
-                    {
-                        return false;
-                    }
-
-                    (placed, whole) = (false, false);
-                    entries++;
-                }
-                else if (feed < 0)
-                {
-                    return short512 && (whole ? IsLegalPrefix(line) : IsTextBesideHoles(line));
-                }
-                else if (CheckpointLine.LooksLikeOne(line))
-                {
-                    return tail.IsEmpty && IsCheckpoint(line);
-                }
-                else if (!IsEntry(line))
-                {
-                    return false;
-                }
-            }
-
-            return true;
+            grown = new MerkleFrontier();
+            grown.CopyFrom(tree);
         }
 
-        /// <summary>
-        /// What follows a hole cannot be parsed any more; it must at least be made of the characters that lines are made of: printable
-        /// ASCII and the three bytes of the em dash.
-        /// </summary>
-        private static bool IsTextBesideHoles(ReadOnlySpan<byte> line)
+        byte[] previous = last;
+        int entries = 0;
+        bool alone = false;
+        string? reason = null;
+        byte[] opened = [];
+        int feed;
+        for (; (feed = data.IndexOf((byte)'\n')) >= 0; data = data[(feed + 1)..])
         {
-            foreach (byte b in line)
-            {
-                if (b is not (0 or (>= 0x20 and <= 0x7E) or 0xE2 or 0x80 or 0x94))
-                {
-                    return false;
-                }
-            }
-
-            return true;
-        }
-
-        private bool IsEntry(ReadOnlySpan<byte> line)
-        {
-            if (line.Length > LedgerFormat.MaxLineBytes || parser.Parse(line) != Lj1Error.None || EntrySchema.Check(line, parser) is not null
-                || rotationKey is not null || entries >= LedgerFormat.MaxGroupEntries || !Fits(line))
+            var line = data[..feed];
+            if (alone || entries == LedgerFormat.MaxGroupEntries || !IsEntry(line))
             {
                 return false;
             }
 
-            Span<byte> claim = stackalloc byte[32];
-            LedgerPass.ReadClaim(line, parser, claim);
-            long seq = parser.Integer(line, "seq"u8);
-            bool rotation = parser.Text(line, "type"u8).SequenceEqual("ledger.epoch"u8);
-            if ((placed ? seq != next || !claim.SequenceEqual(previous) : seq < next)
-                || parser.Integer(line, "epoch"u8) != from.Epoch + (rotation ? 1 : 0) || (rotation && entries > 0))
+            var type = parser.Text(line, "type"u8);
+            bool rotation = type.SequenceEqual("ledger.epoch"u8), genesis = type.SequenceEqual("ledger.genesis"u8);
+            if (genesis != (size + entries == 0) || (rotation && (entries > 0 || size == 0)) || !Fits(line, size + entries, previous, rotation))
             {
                 return false;
             }
 
+            alone = rotation || genesis;
             if (rotation)
             {
                 int details = parser.Find(line, 0, "rotation"u8);
-                var key = parser.Nodes[parser.Find(line, details, "epoch_key"u8)];
-                var reason = parser.Nodes[parser.Find(line, details, "reason"u8)];
-                rotationKey = Convert.FromHexString(Encoding.ASCII.GetString(line.Slice(key.Start + 8, 64)));
-                lostKey = line.Slice(reason.Start, reason.Length).SequenceEqual("key_lost"u8);
+                opened = Convert.FromHexString(Member(line, details, "epoch_key"u8).AsSpan("ed25519:".Length));
+                reason = Member(line, details, "reason"u8);
             }
 
-            byte[] leaf = Merkle.Leaf(line);
-            leaf.CopyTo(previous, 0);
-            tree.Append(leaf);
-            next = seq + 1;
-            placed = true;
+            previous = Merkle.Leaf(line);
+            grown?.Append(previous);
             entries++;
-            return true;
         }
 
-        /// <summary>The members that only the log sets, as far as they are complete, are those of this place.</summary>
-        private bool Fits(ReadOnlySpan<byte> line)
-        {
-            long batch = parser.Integer(line, "batch"u8);
-            var log = parser.Text(line, "log"u8);
-            return batch == from.Batch && log.SequenceEqual(Encoding.ASCII.GetBytes(pass.Origin));
-        }
+        return data.IsEmpty || (!alone && entries < LedgerFormat.MaxGroupEntries && IsEntryPrefix(data, size + entries, previous, entries > 0))
+            || (entries > 0 && grown is not null && IsNotePrefix(data, grown, reason, opened));
+    }
 
-        private bool IsCheckpoint(ReadOnlySpan<byte> line) =>
-            CheckpointLine.TryParse(line, parser, out var note, out _) && Checkpoint.TryParse(note.Text, out var checkpoint)
-            && checkpoint.Origin == pass.Origin && checkpoint.Size > from.Size && note.Signatures.Count > 0
-            && ((pass.EpochKeys.TryGetValue(from.Epoch, out var key) && key.Verifies(note.Signatures[0], note.Text))
-                || (note.Signatures.Count == 2 && pass.Identity is { } identity && identity.Verifies(note.Signatures[0], note.Text))); // the key was lost
+    private bool IsEntry(ReadOnlySpan<byte> line) =>
+        line.Length <= LedgerFormat.MaxLineBytes && parser.Parse(line) == Lj1Error.None && EntrySchema.Check(line, parser) is null;
 
-        private bool IsLegalPrefix(ReadOnlySpan<byte> rest)
+    /// <summary>The members that only the log sets are those of this place.</summary>
+    private bool Fits(ReadOnlySpan<byte> line, long seq, byte[] previous, bool rotation)
+    {
+        Span<byte> claim = stackalloc byte[32];
+        LedgerPass.ReadClaim(line, parser, claim);
+        return parser.Integer(line, "seq"u8) == seq && parser.Integer(line, "batch"u8) == batch && parser.Integer(line, "epoch"u8) == epoch + (rotation ? 1 : 0)
+            && claim.SequenceEqual(previous) && (origin.Length == 0 || parser.Text(line, "log"u8).SequenceEqual(Encoding.UTF8.GetBytes(origin)));
+    }
+
+    private bool IsEntryPrefix(ReadOnlySpan<byte> text, long seq, byte[] previous, bool inside)
+    {
+        foreach (var type in EntryTypes.All)
         {
-            if (rest.IsEmpty)
+            bool rotation = type.Name == "ledger.epoch";
+            if ((type.Name == "ledger.genesis") != (seq == 0) || (rotation && inside))
+            {
+                continue;
+            }
+
+            List<(byte[], byte[])> known =
+            [
+                ("seq"u8.ToArray(), Number(seq)), ("batch"u8.ToArray(), Number(batch)), ("epoch"u8.ToArray(), Number(epoch + (rotation ? 1 : 0))),
+                ("integrity"u8.ToArray(), Encoding.ASCII.GetBytes($"{{\"prev_hash\":\"{LedgerFormat.HashText(previous)}\"}}")),
+            ];
+            if (origin.Length > 0)
+            {
+                known.Add(("log"u8.ToArray(), Encoding.UTF8.GetBytes($"\"{origin}\"")));
+            }
+
+            if (new EntryPrefix(known).Begins(text, type))
             {
                 return true;
             }
-
-            if (entries > 0 && IsPrefixOfCheckpoint(rest))
-            {
-                return true;
-            }
-
-            var error = parser.Parse(rest);
-            if (error == Lj1Error.None)
-            {
-                return IsEntry(rest);
-            }
-
-            return error == Lj1Error.UnexpectedEnd && entries < LedgerFormat.MaxGroupEntries && rotationKey is null && HasOnlyFittingMembers(rest);
         }
 
-        private bool HasOnlyFittingMembers(ReadOnlySpan<byte> rest)
-        {
-            var nodes = parser.Nodes;
-            for (int i = 1; i < nodes.Length; i = nodes[i].Next)
-            {
-                bool container = nodes[i].Kind is Lj1Kind.Object or Lj1Kind.Array;
-                bool unfinished = nodes[i].Length < 0 || (container && nodes[i].Length == 0)
-                    || (nodes[i].Kind == Lj1Kind.Integer && nodes[i].Start + nodes[i].Length == rest.Length);
-                if (unfinished)
-                {
-                    break; // what follows on the tape is inside it
-                }
+        return false;
+    }
 
-                var value = rest.Slice(nodes[i].Start, nodes[i].Length);
-                string name = Encoding.ASCII.GetString(rest.Slice(nodes[i].KeyStart, nodes[i].KeyLength));
-                bool fits = name switch
-                {
-                    "batch" => nodes[i].Integer == from.Batch,
-                    "seq" => nodes[i].Integer == next,
-                    "epoch" => nodes[i].Integer == from.Epoch || nodes[i].Integer == from.Epoch + 1,
-                    "log" => value.SequenceEqual(Encoding.ASCII.GetBytes(pass.Origin)),
-                    _ => TopLevelNames.Contains(name),
-                };
-                if (!fits)
+    /// <summary>Everything in the checkpoint line that is due here is known but the 64 bytes of each signature.</summary>
+    /// <param name="reason">Of the rotation in the group; null when there is none.</param>
+    private bool IsNotePrefix(ReadOnlySpan<byte> text, MerkleFrontier grown, string? reason, byte[] opened)
+    {
+        const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        List<NoteKey?> signers = [reason == "key_lost" ? identity : epochKey];
+        if (reason is not null)
+        {
+            signers.Add(new NoteKey(LedgerFormat.EpochKeyName(origin, epoch + 1), opened));
+        }
+
+        int at = 0;
+        bool fits = Literal(text, $"{{\"checkpoint\":\"{origin}\\n{grown.Size}\\n{Convert.ToBase64String(grown.Root())}\\n\\n");
+        foreach (var signer in signers)
+        {
+            if (signer is null)
+            {
+                return false;
+            }
+
+            string id = Convert.ToBase64String([.. signer.KeyId, .. new byte[64]]);
+            int sixth = Alphabet.IndexOf(id[5], StringComparison.Ordinal); // its two high bits belong to the key id: 32 bits are 5 1/3 characters
+            fits = fits && Literal(text, $"\u2014 {signer.Name} {id[..5]}") && Any(text, Alphabet.Substring(sixth, 16), 1) && Any(text, Alphabet, 84)
+                && Any(text, "AEIMQUYcgkosw048", 1) && Literal(text, "=\\n");
+        }
+
+        return fits && Literal(text, "\"}") && at == text.Length;
+
+        bool Literal(ReadOnlySpan<byte> line, string literal)
+        {
+            foreach (byte b in Encoding.UTF8.GetBytes(literal))
+            {
+                if (at < line.Length && line[at++] != b)
                 {
                     return false;
                 }
@@ -247,65 +228,127 @@ internal sealed record TornTail(string Segment, long Offset, long Length)
             return true;
         }
 
-        private static readonly HashSet<string> TopLevelNames =
-            [.. EntryTypes.All.SelectMany(t => t.Shape.Fields).Select(f => f.Name)];
-
-        /// <summary>Everything in the checkpoint line that is due here is known but the signatures' 64 bytes.</summary>
-        private bool IsPrefixOfCheckpoint(ReadOnlySpan<byte> rest)
+        bool Any(ReadOnlySpan<byte> line, string choice, int count)
         {
-            var names = new List<NoteKey?>();
-            names.Add(lostKey ? pass.Identity : pass.EpochKeys.GetValueOrDefault(from.Epoch));
-            if (rotationKey is not null)
+            for (; count > 0; count--)
             {
-                names.Add(new NoteKey(LedgerFormat.EpochKeyName(pass.Origin, from.Epoch + 1), rotationKey));
-            }
-
-            if (names.Contains(null) || from.TreeLost)
-            {
-                return false;
-            }
-
-            var signatures = names.Select(k => new NoteSignature(k!.Name, [.. k.KeyId, .. new byte[Sodium.Ed25519SignatureBytes]]));
-            byte[] line = CheckpointLine.Encode(SignedNote.Encode(Checkpoint.Encode(pass.Origin, next, tree.Root()), signatures));
-            if (rest.Length > line.Length)
-            {
-                return false;
-            }
-
-            // Base64 of 68 bytes: 5 characters of key id (4 bytes and a bit), then the signature; its last 2 of 92 are fixed form.
-            string text = Encoding.UTF8.GetString(line);
-            int from8 = 0;
-            var open = new bool[line.Length];
-            foreach (var signature in signatures)
-            {
-                string base64 = Convert.ToBase64String(signature.KeyIdAndSignature);
-                int at = text.IndexOf(base64, from8, StringComparison.Ordinal);
-                int start = Encoding.UTF8.GetByteCount(text.AsSpan(0, at));
-                for (int i = 5; i < base64.Length - 1; i++)
-                {
-                    open[start + i] = true;
-                }
-
-                from8 = at + base64.Length;
-            }
-
-            for (int i = 0; i < rest.Length; i++)
-            {
-                bool legal = open[i] ? char.IsAsciiLetterOrDigit((char)rest[i]) || rest[i] is (byte)'+' or (byte)'/' : rest[i] == line[i];
-                if (!legal)
+                if (at < line.Length && !choice.Contains((char)line[at++], StringComparison.Ordinal))
                 {
                     return false;
                 }
             }
 
             return true;
-        }
-
-        private static MerkleFrontier Copy(MerkleFrontier source)
-        {
-            var copy = new MerkleFrontier();
-            copy.CopyFrom(source);
-            return copy;
         }
     }
+
+    /// <summary>(b): one group whose only defects are runs of NUL at sector borders, and that may end early at one.</summary>
+    private bool IsHoled(ReadOnlySpan<byte> data, long offset)
+    {
+        int hole = data.IndexOf((byte)0);
+        if (hole < 0 || !HolesAreSectors(data, offset) || !IsCut(data[..hole]))
+        {
+            return false;
+        }
+
+        bool atBorder = (offset + data.Length) % Sector == 0;
+        data = data[(data[..hole].LastIndexOf((byte)'\n') + 1)..]; // from the line with the first hole: those before it were checked
+        int end = data.LastIndexOf((byte)'\n') + 1;
+        var rest = data[end..];
+        return IsBesideHole(rest) && (rest.IsEmpty || rest[^1] == 0 || atBorder) && LinesBesideHoles(data[..end], rest.IsEmpty);
+    }
+
+    private static bool HolesAreSectors(ReadOnlySpan<byte> data, long offset)
+    {
+        for (int i = 0; i < data.Length; i++)
+        {
+            int start = i;
+            while (i < data.Length && data[i] == 0)
+            {
+                i++;
+            }
+
+            if (i > start && ((start > 0 && (offset + start) % Sector != 0) || (i < data.Length && (offset + i) % Sector != 0)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private bool LinesBesideHoles(ReadOnlySpan<byte> data, bool complete)
+    {
+        byte[]? before = null; // hash of the entry line directly before, when that is whole
+        long beforeSeq = 0;
+        Span<byte> claim = stackalloc byte[32];
+        for (int feed; (feed = data.IndexOf((byte)'\n')) >= 0; data = data[(feed + 1)..])
+        {
+            var line = data[..feed];
+            if (line.Contains((byte)0))
+            {
+                before = null;
+                if (!IsBesideHole(line))
+                {
+                    return false;
+                }
+
+                continue;
+            }
+
+            if (CheckpointLine.LooksLikeOne(line))
+            {
+                return complete && feed + 1 == data.Length && Closes(line);
+            }
+
+            if (!IsEntry(line))
+            {
+                return false;
+            }
+
+            LedgerPass.ReadClaim(line, parser, claim);
+            long seq = parser.Integer(line, "seq"u8);
+            var type = parser.Text(line, "type"u8);
+            if ((before is not null && (seq != beforeSeq + 1 || !claim.SequenceEqual(before)))
+                || seq < size || parser.Integer(line, "batch"u8) != batch || parser.Integer(line, "epoch"u8) != epoch
+                || !parser.Text(line, "log"u8).SequenceEqual(Encoding.UTF8.GetBytes(origin))
+                || type.SequenceEqual("ledger.genesis"u8) || type.SequenceEqual("ledger.epoch"u8))
+            {
+                return false;
+            }
+
+            (before, beforeSeq) = (Merkle.Leaf(line), seq);
+        }
+
+        return true;
+    }
+
+    /// <summary>What stands beside a hole cannot be parsed; it must at least be made of what lines are made of: printable ASCII and the bytes of the em dash.</summary>
+    private static bool IsBesideHole(ReadOnlySpan<byte> line)
+    {
+        foreach (byte b in line)
+        {
+            if (b is not (0 or (>= 0x20 and <= 0x7E) or 0xE2 or 0x80 or 0x94))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>One of its group's entries is not readable: only its signature can be checked, or of two (a rotation) the first.</summary>
+    private bool Closes(ReadOnlySpan<byte> line) =>
+        CheckpointLine.TryParse(line, parser, out var note, out _) && Checkpoint.TryParse(note.Text, out var checkpoint)
+        && checkpoint.Origin == origin && checkpoint.Size > size && note.Signatures.Count > 0
+        && ((epochKey is not null && epochKey.Verifies(note.Signatures[0], note.Text))
+            || (note.Signatures.Count == 2 && identity is not null && identity.Verifies(note.Signatures[0], note.Text)));
+
+    private string Member(ReadOnlySpan<byte> line, int parent, ReadOnlySpan<byte> name)
+    {
+        var node = parser.Nodes[parser.Find(line, parent, name)];
+        return Encoding.ASCII.GetString(line.Slice(node.Start, node.Length));
+    }
+
+    private static byte[] Number(long value) => Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture));
 }

@@ -23,6 +23,9 @@ public abstract class ValueForm(string name, string rule)
         return -1;
     }
 
+    /// <summary>True when something can be added to the text so that it is a value of this form, a string's quotes left out.</summary>
+    internal virtual bool Begins(ReadOnlySpan<byte> text) => false;
+
     private static readonly AsciiSet NameBytes = new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-");
     private static readonly AsciiSet CodeBytes = new("abcdefghijklmnopqrstuvwxyz0123456789._-");
     private static readonly AsciiSet HexBytes = new("0123456789abcdef");
@@ -70,6 +73,13 @@ public abstract class ValueForm(string name, string rule)
 /// <summary>A value without parts: what stands between its quotes, or the literal itself, is all there is to check.</summary>
 internal abstract class PlainForm(string name, string rule, Lj1Kind kind) : ValueForm(name, rule)
 {
+    /// <summary>True when the text and the rest of a value of this form are one.</summary>
+    protected bool BeginsLike(ReadOnlySpan<byte> text, ReadOnlySpan<byte> value)
+    {
+        byte[] whole = text.Length < value.Length ? [.. text, .. value[text.Length..]] : [.. text];
+        return Measure(whole, 0, out _) == whole.Length;
+    }
+
     internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index) =>
         nodes[index].Kind == kind && Measure(line, nodes[index].Start, out _) == nodes[index].Length;
 }
@@ -91,6 +101,14 @@ internal sealed class TextForm(string name, string rule, string prefix, int min,
 
         int length = head.Length + set.Run(line, start);
         return length < min || length > max || line[start] > firstUpTo ? -1 : length;
+    }
+
+    internal override bool Begins(ReadOnlySpan<byte> text)
+    {
+        byte[] value = new byte[max]; // 0 is in every set
+        value.AsSpan().Fill((byte)'0');
+        head.CopyTo(value, 0);
+        return BeginsLike(text, value);
     }
 }
 
@@ -159,6 +177,12 @@ internal sealed class TimeForm(string name, string rule, bool wholeDay) : PlainF
         return HasForm(s, form) && IsDay(s) && (wholeDay || (Two(s, 11) < 24 && Two(s, 14) < 60 && Two(s, 17) < 60)) ? form.Length : -1;
     }
 
+    internal override bool Begins(ReadOnlySpan<byte> text)
+    {
+        int length = wholeDay ? 10 : 24;
+        return BeginsLike(text, "1111-11-11T11:11:11.111Z"u8[..length]) || BeginsLike(text, "1111-10-10T11:11:11.111Z"u8[..length]);
+    }
+
     /// <summary>A digit where the form has 0, else the form's own character.</summary>
     private static bool HasForm(ReadOnlySpan<byte> s, ReadOnlySpan<byte> form)
     {
@@ -220,6 +244,24 @@ internal sealed class IntegerForm(string name, string rule, long min, long max, 
         integer = digits > at ? -integer : integer;
         return canonical && integer >= min && integer <= max && !(powerOfTwo && (integer & (integer - 1)) != 0) ? end - at : -1;
     }
+
+    internal override bool Begins(ReadOnlySpan<byte> text)
+    {
+        if (text.IsEmpty || (min < 0 && text.SequenceEqual("-"u8)))
+        {
+            return true;
+        }
+
+        for (long power = min; powerOfTwo && power <= max; power *= 2)
+        {
+            if (System.Text.Encoding.ASCII.GetBytes(power.ToString(System.Globalization.CultureInfo.InvariantCulture)).AsSpan().StartsWith(text))
+            {
+                return true;
+            }
+        }
+
+        return !powerOfTwo && Measure(text, 0, out _) == text.Length;
+    }
 }
 
 internal sealed class ChoiceForm(string[] words)
@@ -241,11 +283,26 @@ internal sealed class ChoiceForm(string[] words)
 
         return -1;
     }
+
+    internal override bool Begins(ReadOnlySpan<byte> text)
+    {
+        foreach (byte[] choice in choices)
+        {
+            if (choice.AsSpan(0, choice.Length - 1).StartsWith(text))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 }
 
 internal sealed class ListForm(ValueForm element, int max) : ValueForm($"list of {element.Name}", $"array, 1 .. {max} elements")
 {
     public ValueForm Element { get; } = element;
+
+    public int Max => max;
 
     internal override bool Accepts(ReadOnlySpan<byte> line, ReadOnlySpan<Lj1Node> nodes, int index)
     {

@@ -14,6 +14,7 @@ import base64
 import binascii
 import bisect
 import datetime
+import errno
 import functools
 import hashlib
 import io
@@ -682,6 +683,10 @@ def unhash(text):
 
 # ---- files (section 1) -------------------------------------------------------------------------------------------------
 
+class NotPlain(OSError):
+    """A link or special file stands where a plain one is needed."""
+
+
 class Directory:
     """Reads below a directory; links and special files are told apart and never followed."""
 
@@ -697,10 +702,16 @@ class Directory:
             return {}
 
     def open(self, name):
-        handle = os.open(os.path.join(self.path, name), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        try:
+            handle = os.open(os.path.join(self.path, name), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotPlain(error.errno, "a link") from None
+            raise
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
             os.close(handle)
-            raise OSError("not a regular file")
+            raise IsADirectoryError(errno.EISDIR, "a directory") if stat.S_ISDIR(mode) else NotPlain(0, "not a regular file")
         return os.fdopen(handle, "rb", 1 << 16)
 
     def read(self, name, limit):
@@ -708,44 +719,94 @@ class Directory:
             return file.read(limit + 1)
 
 
+class EndsEarly(Exception):
+    """An archive is cut short."""
+
+
 class Archive:
-    """Reads inside a POSIX ustar archive of plain files; bytes that are not of that form are Malformed."""
+    """Reads inside a POSIX ustar archive of plain files and directories; bytes that are not of that form are Malformed (evidence 5)."""
 
     def __init__(self, path):
-        self.path, self.files = path, {}                     # name -> (offset, size)
+        self.path, self.files, self.folders = path, {}, {"": {}}     # files: name -> (offset, size); folders: name -> {item: kind}
         with open(path, "rb") as file:
             end, offset = os.path.getsize(path), 0
             while True:
                 file.seek(offset)
                 header = file.read(512)
                 if len(header) < 512:
-                    raise Malformed("the archive ends early")
+                    raise EndsEarly("the archive ends before its end marker")
                 if not any(header):
                     break
-                name, size = self.parse_header(header)
-                if name in self.files or offset + 512 + size > end:
-                    raise Malformed("%s is there twice, or ends early" % name)
-                self.files[name] = (offset + 512, size)
-                offset += 512 + (size + 511) // 512 * 512
+                name, size, folder = self.parse_header(header)
+                offset += 512
+                padded = (size + 511) // 512 * 512
+                if size > end - offset:
+                    raise EndsEarly("the archive ends inside %s" % name)
+                if not (self.add_folder(name) if folder else self.add(name, offset, size)):
+                    raise Malformed("%s is there twice" % name)
+                if padded > end - offset:
+                    raise EndsEarly("the archive ends inside the padding of %s" % name)
+                file.seek(offset + size)
+                if any(file.read(padded - size)):
+                    raise Malformed("the padding of %s holds something" % name)
+                offset += padded
+            if end - offset < 1024:
+                raise EndsEarly("the archive ends inside its end marker")
+            file.seek(offset)
+            if any(any(block) for block in iter(lambda: file.read(1 << 20), b"")):
+                raise Malformed("something stands behind the end marker")
+
+    def add(self, name, offset, size):
+        folder, _, item = name.rpartition("/")
+        if name in self.files or name in self.folders or not self.add_folder(folder):
+            return False
+        self.files[name], self.folders[folder][item] = (offset, size), "file"
+        return True
+
+    def add_folder(self, name):
+        if name in self.folders:
+            return True
+        parent, _, item = name.rpartition("/")
+        if name in self.files or not self.add_folder(parent):
+            return False
+        self.folders[name], self.folders[parent][item] = {}, "folder"
+        return True
 
     @staticmethod
-    def parse_header(header):
-        prefix, name = header[345:500].rstrip(b"\0"), header[:100].rstrip(b"\0")
-        checksum, size = header[148:156].rstrip(b"\0 "), header[124:136].rstrip(b"\0 ")
-        path = (prefix + b"/" + name if prefix else name).decode("latin-1")
-        if header[257:265] != b"ustar\00000" or header[156:157] not in (b"0", b"\0") or not re.fullmatch(rb"[0-7]+", size) \
-                or not re.fullmatch(rb"[0-7]+", checksum) or int(checksum, 8) != sum(header[:148]) + 8 * 32 + sum(header[156:]) \
-                or not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", path) or ".." in path.split("/"):
-            raise Malformed("not a ustar header of a plain file")
-        return path, int(size, 8)
+    def parse_number(field):
+        if field[0] == 0x80 and len(field) > 8:              # base 256
+            value = int.from_bytes(field[-8:], "big", signed=True)
+            if value < 0 or any(field[1:-8]):
+                raise Malformed("not a number")
+            return value
+        found = re.fullmatch(rb"([0-7]+)[\0 ]*", field)
+        if not found:
+            raise Malformed("not a number")
+        return int(found[1], 8)
+
+    def parse_header(self, header):
+        """(name, size, whether it is a directory)"""
+        if self.parse_number(header[148:156]) != sum(header[:148]) + 8 * 32 + sum(header[156:]):
+            raise Malformed("the checksum of a header is wrong")
+        posix = header[257:265] == b"ustar\00000"
+        if not posix and header[257:265] != b"ustar  \0" or header[156:157] not in (b"0", b"\0", b"5"):
+            raise Malformed("not a ustar header of a plain file or directory")
+        size, folder = self.parse_number(header[124:136]), header[156:157] == b"5"
+        try:
+            prefix = header[345:500].partition(b"\0")[0].decode("utf-8") if posix else ""
+            name = header[:100].partition(b"\0")[0].decode("utf-8")
+        except UnicodeDecodeError:
+            raise Malformed("the name of a member is not UTF-8") from None
+        path = prefix + "/" + name if prefix else name
+        path = path[2:] if path.startswith("./") else path
+        if folder:
+            path = "" if path == "." else path.rstrip("/")
+        if size and folder or (path or not folder) and (re.search(r"[\0-\x1f\x7f-\x9f\\]", path) or any(part in ("", ".", "..") for part in path.split("/"))):
+            raise Malformed("the name of a member leads out of the archive, or a directory has content")
+        return path, size, folder
 
     def list(self, folder=""):
-        found, start = {}, folder + "/" if folder else ""
-        for name in self.files:
-            if name.startswith(start):
-                head, slash, _ = name[len(start):].partition("/")
-                found[head] = "folder" if slash else "file"
-        return found
+        return self.folders.get(folder, {})
 
     def open(self, name):
         if name not in self.files:
@@ -833,10 +894,14 @@ class Pass:
         self.unreadable = False                              # a segment could not be read: the length is not known
         self.incomplete = False                              # the last line has no line feed
         self.segment_missing = False
+        self.fresh = False                                   # the line is the first of its segment
+        self.batch_slack = 0                                 # malformed lines before the newest checkpoint line: one may have been another
+        self.unplaced = False                                # a withheld line followed a malformed one
         self.part = None                                     # of a part of a ledger: what range.json says (evidence 6)
         self.withheld_entries = 0
         self.losses, self.scopes = 0, {}                     # scope -> (next scope_seq, losses when it was seen)
         self.epoch_start, self.epoch_boot = 0, (None, 0)
+        self.anchor = None                                   # largest size that something from outside confirms
         self.newest = None                                   # newest validly signed note
         self.story = Story(report)
 
@@ -865,25 +930,44 @@ class Pass:
         self.report.find(34, place, why)
         self.group.damaged = self.unread_epoch = True
         self.unread += 1
+        self.lose()
+
+    def lose(self):
+        """Lines are missing here: no rule of section 8 is judged across them."""
         self.losses += 1
+        self.story.forget()
+
+    def skip(self, number):
+        """A segment could not be read, which is said: goes on with the number of the next one."""
+        if self.group.leaves:
+            self.close(None, "before entry %d" % number)
+        self.settle(None)
+        self.size, self.last, self.batch, self.tree, self.group = number, None, None, None, Group(number)
+        self.unread, self.unread_epoch = 0, True
+        self.lose()
 
     def entry(self, place, e, leaf):
         """A good entry: finds its place, settles the group before, joins the open one."""
         seq, prev = e["seq"], bytes.fromhex(e["integrity"]["prev_hash"][7:])
         chained, lost = prev == self.last, 0
+        if chained and self.unplaced and 0 < seq - self.size <= 2 * self.unread:
+            self.size = seq
         if chained or seq == self.size:
             if seq != self.size:
                 self.report.find(32, place, "seq is %d at the place of %d" % (seq, self.size))
         elif seq > self.size:
             lost = seq - self.size
-            self.losses += 1
+            self.segment_missing = self.segment_missing or self.fresh
+            self.lose()
             if lost > 2 * self.unread:
                 self.report.find(32, place, "entries %d to %d are missing" % (self.size, seq - 1))
         else:
             self.report.find(32, place, "entry %d is repeated or was moved" % seq)
             return
+        if self.batch is None:
+            self.batch = e["batch"]
         if e["batch"] != self.batch:
-            if e["batch"] < self.batch or not (self.unread or lost):
+            if e["batch"] < self.batch or not (self.unread or lost or e["batch"] - self.batch <= self.batch_slack):
                 self.report.find(32, place, "batch is %d in group %d" % (e["batch"], self.batch))
             if e["batch"] > self.batch and (self.group.leaves or self.group.damaged):
                 self.close(None, place)                      # its checkpoint line is lost
@@ -909,7 +993,8 @@ class Pass:
         if self.unread_epoch or lost and self.segment_missing:
             self.keys.setdefault(signer, None)
         self.count_scope(place, e)
-        self.last, self.unread, self.unread_epoch, self.segment_missing = leaf, 0, False, False
+        self.last, self.unread, self.batch_slack = leaf, 0, 0
+        self.unread_epoch = self.segment_missing = self.unplaced = False
         if len(self.group.leaves) == MAX_GROUP + 1 and not self.group.damaged:
             self.report.find(34, place, "a group of more than %d entries" % MAX_GROUP)
         self.story.tell(self.size - 1, place, e, self.before)
@@ -918,10 +1003,15 @@ class Pass:
         """An entry of a part that stands there as its hash; chain and tree go through it."""
         if self.closed or self.group.leaves:
             self.settle(None)
+        if self.size == 0:
+            self.report.find(33, place, "genesis is withheld (K2)")
+        if self.unread and not self.unplaced:
+            self.group.leaves.append([None, None, place, None])     # nothing here says what the malformed line was
+        self.unplaced = self.unread > 0
         self.group.leaves.append([leaf, None, place, None])
-        self.size, self.last, self.unread = self.size + 1, leaf, 0
+        self.size, self.last = self.size + 1, leaf
         self.withheld_entries += 1
-        self.story.previous = None                           # the entries beside it are not neighbours
+        self.story.forget()                                  # the entries beside it are not neighbours
 
     def count_scope(self, place, e):
         if "scope" in e:
@@ -939,13 +1029,13 @@ class Pass:
             group.leaves += [[None, None, place, None] for _ in range(note.size - self.size)]
             self.size, self.last = note.size, None
         self.close(note, place)
-        self.unread = 0
+        self.batch_slack, self.unread, self.unplaced = self.unread, 0, False
 
     def close(self, note, place):
         self.settle(None)
         self.group.note, self.group.place, self.group.end = note, place, self.size
         self.closed, self.group = self.group, Group(self.size)
-        self.batch += 1
+        self.batch = None if self.batch is None else self.batch + 1
         self.groups += 1
 
     def end_segment(self, place):
@@ -1037,7 +1127,8 @@ class Pass:
         if group.start == 0 and genesis and not intact and noted == genesis["log"] != self.origin:
             self.origin, self.identity = noted, None         # its identity key was changed, not its origin
         elif self.origin is None:                            # entry 0 is malformed
-            self.origin, self.keys[1] = noted, None
+            self.origin = noted or None
+            self.keys.setdefault(1, None)
         return self.rotation_signers(rotation and rotation["rotation"]), rotation
 
     def rotation_signers(self, rotation):
@@ -1086,10 +1177,10 @@ class Pass:
     def judge_epoch(self, group, chosen):
         """K2, K4 and K5 on the entries that the signed root confirms."""
         for i, (own, _, place, e) in enumerate(group.leaves):
-            if own != chosen[i] or not e:
+            if own is None or own != chosen[i] or not e:
                 continue
             rotation, genesis, position = e["type"] == "ledger.epoch", e["type"] == "ledger.genesis", group.start + i
-            if (rotation or genesis) and len([1 for leaf in group.leaves if leaf[3]]) > 1 or genesis != (position == 0):
+            if (rotation or genesis) and sum(leaf[0] is not None for leaf in group.leaves) > 1 or genesis != (position == 0):
                 self.report.find(33, place, "genesis and rotation stand alone in their groups, genesis at 0 (K2)")
             if e["epoch"] != self.epoch + rotation:
                 self.report.find(33, place, "epoch %d in an entry that epoch %d signs (K2, K4)" % (e["epoch"], self.epoch))
@@ -1105,6 +1196,8 @@ class Pass:
                 self.report.find(33, place, "the epoch is over its limits and lacks a rotation (K5)")
 
     def finish(self):
+        if self.group.leaves:
+            self.close(None, "the end")
         self.settle(None)
         self.size += self.unread - self.incomplete
 
@@ -1112,6 +1205,8 @@ class Pass:
 
     def is_torn(self, data, offset):
         """Whether the last bytes of the last segment, which begin at this offset in it, are what a crash can leave there."""
+        if b"\0" not in data and data.endswith(b"\n") and data[:-1].rpartition(b"\n")[2].startswith(b'{"checkpoint":"'):
+            return False                                     # a whole group
         self.settle(None)
         if self.unread or self.group.leaves or self.group.damaged or self.last is None:
             return False
@@ -1138,7 +1233,7 @@ class Pass:
                 signers = self.rotation_signers(e["rotation"])
             leaves.append(leaf_hash(line))
             types = self.expected(size + len(leaves), leaves[-1], True)
-        return (not rest or not alone and is_entry_prefix(rest, types)
+        return (not rest or not alone and len(lines) < MAX_GROUP and is_entry_prefix(rest, types)
                 or bool(leaves and self.tree) and is_note_prefix(rest, self.origin, self.tree.after(leaves), signers))
 
     def expected(self, size, last, inside):
@@ -1194,7 +1289,7 @@ class Pass:
         signers = [(self.epoch_name(self.epoch), self.keys.get(self.epoch))]
         if len(note.signatures) == 2:
             signers.append((self.origin, self.identity))
-        return note.origin == self.origin and note.size > self.size and any(
+        return note.origin == self.origin and note.size > self.size and note.signatures != [] and any(
             key and note.signatures[0][:2] == (name, key_id(name, key)) and ed25519_verify(key, note.text, note.signatures[0][2])
             for name, key in signers)
 
@@ -1246,9 +1341,13 @@ class Story:
 
     def __init__(self, report):
         self.report, self.previous, self.clocked, self.interval = report, None, None, None
-        self.sources, self.seals, self.recovered, self.streams_given_up = {}, {}, set(), False
+        self.sources, self.seal, self.recovered, self.streams_given_up = {}, ("", 0), set(), False
         self.stopping = False                                # a run of the appliance has ended, the next has not begun
         self.in_part = False                                 # what came before is not there, and entries in between may be withheld
+
+    def forget(self):
+        """What comes next is no neighbour of what came before."""
+        self.previous, self.clocked, self.stopping = None, None, False
 
     def tell(self, position, place, e, before):
         def note(sentence):
@@ -1274,14 +1373,14 @@ class Story:
             note("an operator accepted that entries were lost: found %(size)d entries" % e["incarnation"]["found"])
             size, root = before or (0, None)
             found = e["incarnation"]["found"]
-            if root and (found["size"], found["root"]) != (size, "sha256:" + root.hex()):
+            alone = self.previous is None or self.previous["type"] == "ledger.epoch"
+            if not alone or root and (found["size"], found["root"]) != (size, "sha256:" + root.hex()):
                 self.report.find(32, place, "found is not the head of this ledger before the rotation")
         if kind == "ledger.traces":
-            seal = e["traces"]
-            due = self.seals.get(seal["partition"], seal["first"] if self.in_part else 0)
-            if seal["first"] != due:
-                note("the seal of %s begins at span %d instead of %d" % (seal["partition"], seal["first"], due))
-            self.seals[seal["partition"]] = seal["first"] + seal["spans"]
+            seal, (partition, due) = e["traces"], self.seal
+            if not self.in_part and (seal["partition"] < partition or seal["first"] != (due if seal["partition"] == partition else 0)):
+                note("the seal of %s begins at span %d, after one of %s up to %d" % (seal["partition"], seal["first"], partition, due))
+            self.seal = (seal["partition"], seal["first"] + seal["spans"])
         self.previous = e
 
     def silence(self, e, note):
@@ -1327,7 +1426,7 @@ HEADS = ("genesis.note", "head.a", "head.b")
 OTHERS = ("incarnation.pending", "incarnation.pending.tmp") + tuple(name + ".tmp" for name in HEADS)
 
 
-def find_files(files, base, report, bundle):
+def find_files(files, base, report, bundle, is_part):
     """(segments in order, paths of notes, torn tails in quarantine) of the ledger directory; says what should not be there."""
     top = files.list(base)
     segments, notes = [], []
@@ -1336,14 +1435,17 @@ def find_files(files, base, report, bundle):
         path = os.path.join(base, name)
         if kind == "link" or kind != "file" and (SEGMENT.fullmatch(name) or name in HEADS):
             report.find(34, path, "not a plain file")
+            segments += [None] if SEGMENT.fullmatch(name) else []    # nobody can read it
         elif SEGMENT.fullmatch(name):
             segments.append(path)
+        elif is_part and not (kind == "file" and name == "range.json"):
+            report.note(None, path, "does not belong in a part of a ledger")
         elif name in HEADS:
             notes.append(path)
         elif not (kind == "folder" and name in INSIDE or kind == "file" and (name in OTHERS or last and name == last + ".tmp"
                                                                                   or bundle and name == "range.json")):
             report.note(None, path, "a stray file")
-    for folder in ("checkpoints", "anchors"):
+    for folder in () if is_part else ("checkpoints", "anchors"):
         form = INSIDE[folder]
         for name, kind in sorted(files.list(os.path.join(base, folder)).items() if top.get(folder) == "folder" else ()):
             path = os.path.join(base, folder, name)
@@ -1353,7 +1455,7 @@ def find_files(files, base, report, bundle):
                 notes.append(path)
             elif not (kind == "file" and name.endswith(".tmp") and form.fullmatch(name[:-4])):
                 report.note(None, path, "a stray file")
-    torn = files.list(os.path.join(base, "quarantine")) if top.get("quarantine") == "folder" else {}
+    torn = files.list(os.path.join(base, "quarantine")) if top.get("quarantine") == "folder" and not is_part else {}
     if segments and not bundle and HEADS[0] not in top:
         report.note(None, base, "genesis.note is not there")
     if segments and not bundle and not top.keys() & set(HEADS[1:]):
@@ -1392,12 +1494,19 @@ def last_group(files, path):
 
 def read_ledger(files, segments, ledger, report):
     """Feeds all segments. Returns whether the tail is torn."""
+    skipped = False
     for i, path in enumerate(segments):
+        if path is None:
+            ledger.unreadable = skipped = True
+            continue
         try:
             number = int(os.path.basename(path)[:20])
-            if number != ledger.size and not 0 < number - ledger.size <= 2 * ledger.unread:
+            if skipped and number > ledger.size:
+                ledger.skip(number)
+            elif number != ledger.size and not 0 < number - ledger.size <= 2 * ledger.unread:
                 report.find(32, path, "a segment named %d begins at entry %d" % (number, ledger.size))
-            ledger.segment_missing = number > ledger.size
+            skipped = False
+            ledger.segment_missing, ledger.fresh = number > ledger.size, True
             tail = last_group(files, path) if i == len(segments) - 1 else None
             with files.open(path) as file:
                 if tail == 0 and is_torn_from(file, 0, ledger, path, report):
@@ -1409,6 +1518,7 @@ def read_ledger(files, segments, ledger, report):
                         ledger.malformed(place, "a line of more than %d bytes, of none, or without a line feed" % MAX_LINE)
                     else:
                         ledger.feed(place, line)
+                    ledger.fresh = False
                     if offset == tail:
                         if is_torn_from(file, offset, ledger, path, report):
                             return True
@@ -1416,7 +1526,7 @@ def read_ledger(files, segments, ledger, report):
             ledger.end_segment(path)
         except OSError as error:
             report.find(40, path, "cannot be read: %s" % error.strerror)
-            ledger.unreadable = True
+            ledger.unreadable = skipped = True
     return False
 
 
@@ -1460,8 +1570,8 @@ def parse_text_head(data):
 class Around:
     """What stands around the ledger, judged after the pass."""
 
-    def __init__(self, report, ledger, torn, policy):
-        self.report, self.ledger, self.torn, self.policy = report, ledger, torn, policy
+    def __init__(self, report, ledger, torn, policy, bundle):
+        self.report, self.ledger, self.torn, self.policy, self.bundle = report, ledger, torn, policy, bundle
         self.anchor = None                                   # largest size that the auditor's own heads or policy confirm
         self.cosigned = {}                                   # size -> names of witnesses whose cosignatures this ledger's head of that size has
 
@@ -1480,22 +1590,25 @@ class Around:
             self.report.find(31, place, "this ledger has no checkpoint of size %d" % size)
         return False
 
-    def check_signatures(self, place, note):
-        """Identity key and key of the epoch have signed a published note, and no known key invalidly."""
+    def check_signatures(self, place, note, size=None):
+        """The identity key has signed a published note of this size, and the last key of the checkpoint line; and no known key invalidly."""
         ledger = self.ledger
-        required = [ledger.signed[note.size][1]] if note.size in ledger.signed else []
-        required.append((ledger.origin, ledger.identity))
         if note.origin != ledger.origin:
             self.report.find(33, place, "not a checkpoint of this ledger")
             return False
+        if not self.signed_by_identity(place, note):
+            return False
         try:
-            for name, key in required:
-                if key and not signature_by(note, name, key):
-                    self.report.find(33, place, "the signature of %s is missing" % name)
-                    return False
             self.check_known_keys(note)
         except BadSignature as bad:
             self.report.find(33, place, str(bad))
+            return False
+        if size is not None and note.size != size:
+            self.report.find(32, place, "a note of size %d under the name of %d" % (note.size, size))
+            return False
+        name, key = ledger.signed[note.size][1] if note.size in ledger.signed else (None, None)
+        if key and not signature_by(note, name, key):
+            self.report.find(33, place, "the signature of %s is missing" % name)
             return False
         return True
 
@@ -1518,11 +1631,8 @@ class Around:
         if note is None or self.ledger.identity is None:     # entry 0 is damaged, which is said: there is no key to check with
             return
         size = 1 if name == "genesis.note" else int(name[:20]) if name[0].isdigit() else note.size
-        if self.check_signatures(path, note):
-            if note.size != size:
-                self.report.find(32, path, "a note of size %d under the name of %d" % (note.size, size))
-            else:
-                self.contains(path, note, False)
+        if self.check_signatures(path, note, size):
+            self.contains(path, note, False)
 
     def filed(self, files, path):
         """A note in anchors/ (evidence 4)."""
@@ -1568,8 +1678,22 @@ class Around:
             except BadSignature as bad:
                 self.report.find(33, place, str(bad))
                 return
+        if self.bundle and note.size not in ledger.signed and not self.bundle.shows(note.size):
+            return                                           # this part of the ledger cannot be compared with it
         if self.contains(place, note, True) and self.count_cosignatures(place, note):
             self.anchor = max(self.anchor or 0, note.size)
+
+    def compare(self, heads):
+        """Supplied heads of one size that contradict each other, where the ledger itself signed none."""
+        ledger, first = self.ledger, {}
+        for note, place in ((head.note, head.path) for head in heads):
+            if note.signatures is None or not ledger.identity or note.origin != ledger.origin or note.size in ledger.signed:
+                continue
+            try:
+                if signature_by(note, ledger.origin, ledger.identity) and first.setdefault(note.size, note.root) != note.root:
+                    self.report.find(31, place, "another root for size %d than another supplied head" % note.size)
+            except BadSignature:
+                pass                                         # said when the head is judged
 
     def judge_policy(self):
         """Whether the policy demands a quorum that no size reaches."""
@@ -1684,162 +1808,266 @@ def read_object(files, path, name):
     return value
 
 
-def inclusion_root(index, size, leaf, path):
-    """RFC 9162 2.1.3.2; None when the path has another length than it must."""
-    last, root = size - 1, leaf
+def inclusion_roots(index, size, leaf, path):
+    """(root of the entries up to index, root of all size entries), RFC 9162 2.1.3.2; None when the path has another length than it must."""
+    last, before, root = size - 1, leaf, leaf
+    if index > last:
+        return None
     for sibling in path:
         if last == 0:
             return None
         if index & 1 or index == last:
-            root = node(sibling, root)
+            before, root = node(sibling, before), node(sibling, root)
             while not index & 1 and index:
                 index, last = index >> 1, last >> 1
         else:
             root = node(root, sibling)
         index, last = index >> 1, last >> 1
-    return root if last == 0 else None
+    return (before, root) if last == 0 else None
+
+
+def cover(start, end):
+    """Levels of the largest aligned subtrees that cover [start, end), from left to right."""
+    levels = []
+    while start < end:
+        level = min((start & -start).bit_length() - 1 if start else 62, (end - start).bit_length() - 1)
+        levels.append(level)
+        start += 1 << level
+    return levels
+
+
+MANIFEST_NOTE = re.compile(r"evident export manifest v1\n([^\n]*)\nsha256:([0-9a-f]{64})\n")
+
+
+def is_signed(note, name, key):
+    try:
+        return signature_by(note, name, key)
+    except BadSignature:
+        return False
 
 
 class Bundle:
-    """What an export holds beside its ledger directory."""
+    """What an export holds beside its ledger directory (evidence 5), and what connects a part with its head (evidence 6)."""
 
-    def __init__(self, files, report):
-        self.files, self.report = files, report
-        self.head = self.manifest = None
+    MARKS = ("MANIFEST.json", "MANIFEST.note", "checkpoint", "epochs.txt")
 
-    def find(self, code, place, sentence):
-        self.report.find(code, place, sentence)
+    def __init__(self, files, is_part):
+        self.files, self.report, self.is_part = files, Report(), is_part
+        self.find = self.report.find
+        self.manifest = self.head = self.part = self.identity = None
+        self.digest, _ = self.hash("MANIFEST.json")
+        self.note = self.read_note("MANIFEST.note")
+        if self.digest:
+            try:
+                self.manifest = self.read_manifest()
+            except Malformed as wrong:
+                if self.note is None or self.signed_digest() == self.digest:
+                    self.find(34, "MANIFEST.json", str(wrong))
+        self.head = self.read_note("checkpoint")
+        if self.head and not self.head.size:
+            self.find(33, "checkpoint", "not a checkpoint")
+            self.head = None
 
-    def read(self, path, name):
+    def look(self, name, action):
+        """action(), or None with a finding when the file is not there or cannot be read."""
         try:
-            return read_object(self.files, path, name)
-        except Malformed as wrong:
-            self.find(34, path, str(wrong))
+            return action()
+        except NotPlain:
+            self.find(34, name, "a link or special file")
         except OSError as error:
-            self.find(40, path, "cannot be read: %s" % error.strerror)
+            self.find(40, name, "cannot be read: %s" % error.strerror)
         return None
 
-    def open(self, ledger, has_range):
-        """Reads the head, and what a part says about the rest of the tree, from which the pass then goes on."""
-        try:
-            self.head = parse_note(self.files.read("checkpoint", MAX_NOTE))
-            if not self.head.size:
-                raise Malformed("not a checkpoint")
-        except Malformed as wrong:
-            self.find(34, "checkpoint", str(wrong))
-        except OSError as error:
-            self.find(40, "checkpoint", "cannot be read: %s" % error.strerror)
-        if not has_range or self.head is None:
-            return
-        part = self.read("ledger/range.json", "range")
-        if part is None or len(part["left"]) != bin(part["from"]).count("1") or (part["from"] == 0) != (not part["control"]):
-            self.find(34, "ledger/range.json", "not the range of a part") if part else None
-            return
-        ledger.part, ledger.story.in_part = part, part["from"] > 0
-        if part["size"] != self.head.size:
-            self.find(32, "ledger/range.json", "the part is of another size than the checkpoint")
-        for number, control in enumerate(part["control"]):
-            self.take_control(ledger, "ledger/range.json control %d" % number, control, number)
-        if part["from"]:
-            ledger.size, ledger.last, ledger.batch = part["from"], unhash(part["prev_hash"]), part["batch"]
-            ledger.tree = Frontier(part["from"], map(unhash, part["left"]))
-            ledger.group = Group(part["from"])
-            if ledger.epoch != part["epoch"]:
-                self.find(33, "ledger/range.json", "epoch %d is not the one that the control entries open" % part["epoch"])
+    def hash(self, name):
+        """(SHA-256 or None, bytes)"""
+        def action():
+            digest, size = hashlib.sha256(), 0
+            with self.files.open(name) as file:
+                for block in iter(lambda: file.read(1 << 20), b""):
+                    digest.update(block)
+                    size += len(block)
+            return digest.digest(), size
+        return self.look(name, action) or (None, 0)
 
-    def take_control(self, ledger, place, control, number):
-        """Genesis or a rotation before the part: in the tree of the head, and its group signed by the keys that are due."""
+    def read_note(self, name):
+        data = self.look(name, lambda: self.files.read(name, MAX_NOTE))
         try:
-            line = control["line"].encode()
-            e = parse_lj1(line)
-            check_entry(e)
-            note = parse_note(control["note"].encode())
+            note = parse_note(data) if data is not None else None
+            if note and not note.signatures:
+                raise Malformed("no signature")
+            return note
+        except Malformed as wrong:
+            self.find(34, name, str(wrong))
+            return None
+
+    def read_manifest(self):
+        manifest = read_object(self.files, "MANIFEST.json", "manifest")
+        names = [listed["name"] for listed in manifest["files"]]
+        if names != sorted(set(names)) or not manifest["to"] or {"MANIFEST.json", "MANIFEST.note"} & set(names) or len(names) > 2000000 or not all(
+                re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name) and not {"", ".", ".."} & set(name.split("/")) for name in names):
+            raise Malformed("the list of files is not in its form or order")
+        return manifest
+
+    def signed_digest(self):
+        found = self.note and MANIFEST_NOTE.fullmatch(self.note.text.decode())
+        return bytes.fromhex(found[2]) if found else None
+
+    # ---- a part
+
+    def open_part(self, ledger):
+        """Puts the pass in front of the part. False, with findings, when that cannot be done: then only the files of the bundle are checked."""
+        head = self.head and (self.head.size, self.head.root) or self.manifest and (self.manifest["head"]["size"], unhash(self.manifest["head"]["root"]))
+        place = "ledger/range.json"
+        try:
+            part = self.look(place, lambda: read_object(self.files, place, "range")) if head else None
+            if part and not part["from"] < part["to"] <= part["size"]:
+                raise Malformed("from, to and size are not in order")
         except Malformed as wrong:
             self.find(34, place, str(wrong))
-            return
-        if e["type"] != ("ledger.epoch" if number else "ledger.genesis") or e["seq"] >= ledger.part["from"]:
-            self.find(34, place, "not the entry that belongs there")
-            return
-        if inclusion_root(e["seq"], self.head.size, leaf_hash(line), [unhash(h) for h in control["path"]]) != self.head.root:
-            self.find(32, place, "entry %d is not in the tree of the checkpoint" % e["seq"])
-        if not number:
-            ledger.identity, ledger.keys[1] = public_key(e["genesis"]["identity_key"]), public_key(e["genesis"]["epoch_key"])
-            ledger.origin, ledger.limits = origin_of(ledger.identity), e["genesis"]
-        signers = ledger.rotation_signers(e.get("rotation"))
-        group = Group(e["seq"])
-        group.note, group.place = note, place
-        if note.size != e["seq"] + 1 or e["log"] != ledger.origin:
-            self.find(32, place, "note or entry are of another place or ledger")
-        elif ledger.check_signatures(group, True, signers) and e["epoch"] != ledger.epoch + (number > 0):
-            self.find(33, place, "epoch %d after epoch %d (K2)" % (e["epoch"], ledger.epoch))
-        if number:
-            ledger.epoch += 1
-            ledger.keys[ledger.epoch] = signers[-1][1]
-        ledger.epoch_start, ledger.epoch_boot = e["seq"], (e["boot"], e["mono"])
+            return False
+        if not part:
+            return False
+        chained, epoch, last = self.follow(ledger, part["control"], *head)
+        self.identity = ledger.identity
+        if part["size"] != head[0] or len(part["left"]) != bin(part["from"]).count("1") or len(part["right"]) != len(cover(part["to"], part["size"])):
+            self.find(32, place, "its sizes or the number of its hashes are not those of the checkpoint")
+            return False
+        if chained and (epoch != 0 if not part["from"] else epoch != part["epoch"] or last >= part["from"]):
+            self.find(33, place, "the control entries do not lead to epoch %d (K2)" % part["epoch"])
+            return False
+        if not chained:
+            return False
+        self.part = ledger.part = part
+        ledger.story.in_part = True
+        if part["from"]:
+            ledger.size, ledger.last, ledger.batch, ledger.epoch = part["from"], unhash(part["prev_hash"]), part["batch"], part["epoch"]
+            ledger.tree, ledger.group = Frontier(part["from"], map(unhash, part["left"])), Group(part["from"])
+        return True
 
-    def check(self, ledger, around):
-        """After the pass: manifest, files, head, tiles."""
-        self.check_manifest(ledger)
-        head, part = self.head, ledger.part
-        if head is None or ledger.identity is None or not around.check_signatures("checkpoint", head):
-            return
-        if part:
-            self.check_part(ledger, part)
-        elif around.contains("checkpoint", head, False):
-            around.count_cosignatures("checkpoint", head)
-            if head.size != ledger.size:
-                self.find(32, "checkpoint", "is of size %d, the ledger has %d entries" % (head.size, ledger.size))
-        if not part and not ledger.damaged and "tile" in self.files.list():
-            Tiles(self.files, self.report).check(self.segments)
-        if self.manifest:
-            manifest = self.manifest
-            if (manifest["origin"], manifest["head"]) != (ledger.origin, {"root": "sha256:" + head.root.hex(), "size": head.size}) \
-                    or (manifest["from"], manifest["to"], manifest["withheld"]) != (part["from"] if part else 0, ledger.size, ledger.withheld_entries):
-                self.find(32, "MANIFEST.json", "does not say what is in the bundle")
+    def follow(self, ledger, control, size, root):
+        """(whether genesis and all rotations are right, the epoch they lead to, place of the last)"""
+        epoch, last = 0, -1
+        for entry in control:
+            wrong = self.control_flaw(ledger, entry, size, root, epoch, last)
+            if wrong:
+                self.find(wrong[0], "ledger/range.json, control entry of epoch %d" % (epoch + 1), wrong[1])
+                return False, epoch, last
+            e = parse_lj1(entry["line"].encode())
+            epoch, last = epoch + 1, e["seq"]
+            ledger.epoch_start, ledger.epoch_boot = last, (e["boot"], e["mono"])
+        return True, epoch, last
 
-    def check_part(self, ledger, part):
-        tree = ledger.tree
-        if ledger.size != part["to"]:
-            self.find(32, "ledger/range.json", "the part ends at %d, not at %d" % (ledger.size, part["to"]))
-        elif tree:
-            tree = tree.after(())
-            for subtree in map(unhash, part["right"]):
-                level = 0
-                while tree.size >> level & 1 == 0 and tree.size + (2 << level) <= part["size"] and tree.size:
-                    level += 1
-                tree.append(subtree, level)
-            if tree.size != part["size"] or tree.root() != self.head.root:
-                self.find(32, "ledger/range.json", "left, part and right have another root than the checkpoint")
-
-    def check_manifest(self, ledger):
-        manifest = self.manifest = self.read("MANIFEST.json", "manifest")
+    @staticmethod
+    def control_flaw(ledger, control, size, root, epoch, last):
+        line = control["line"].encode()
         try:
-            note = parse_note(self.files.read("MANIFEST.note", MAX_NOTE))
-            with self.files.open("MANIFEST.json") as file:
-                digest = sha256(file.read()).hex()
-            if ledger.identity and (note.text != ("evident export manifest v1\n%s\nsha256:%s\n" % (ledger.origin, digest)).encode()
-                                    or not signature_by(note, ledger.origin, ledger.identity)):
-                self.find(33, "MANIFEST.note", "is not signed by the identity key for this manifest")
+            e = parse_lj1(line)
+            check_entry(e)
         except Malformed as wrong:
-            self.find(34, "MANIFEST.note", str(wrong))
-        except BadSignature as bad:
-            self.find(33, "MANIFEST.note", str(bad))
-        except OSError as error:
-            self.find(40, "MANIFEST.note", "cannot be read: %s" % error.strerror)
-        if manifest is None:
-            return
-        names = [listed["name"] for listed in manifest["files"]]
-        if names != sorted(set(names)):
-            self.find(34, "MANIFEST.json", "the files are not in ascending order")
-        there = dict(self.walk(""))
-        for listed in manifest["files"]:
-            self.check_listed(listed, there.pop(listed["name"], None))
-        for name, kind in there.items():
-            if name not in ("MANIFEST.json", "MANIFEST.note"):
-                if kind in ("link", "other"):
-                    self.find(34, name, "a link or special file")
-                else:
-                    self.report.note(None, name, "is not in the manifest")
+            return 34, str(wrong)
+        if e["type"] != ("ledger.epoch" if epoch else "ledger.genesis") or (e["seq"] <= last if epoch else e["seq"] != 0) or e["epoch"] != epoch + 1:
+            return 33, "not genesis and every rotation after it (K2)"
+        roots = inclusion_roots(e["seq"], size, leaf_hash(line), [unhash(h) for h in control["path"]])
+        if roots is None or roots[1] != root:
+            return 32, "entry %d is not in the tree of the checkpoint" % e["seq"]
+        try:
+            note = parse_note(control["note"].encode())
+        except Malformed as wrong:
+            return 34, str(wrong)
+        if not note.signatures:
+            return 34, "no signature"
+        if (note.size, note.root) != (e["seq"] + 1, roots[0]):
+            return 32, "the note is not that of the tree up to it"
+        if epoch:
+            ledger.epoch = epoch
+            signers = ledger.rotation_signers(e["rotation"])
+        else:
+            ledger.identity, ledger.limits = public_key(e["genesis"]["identity_key"]), e["genesis"]
+            ledger.origin = origin_of(ledger.identity)
+            signers = [(ledger.epoch_name(1), public_key(e["genesis"]["epoch_key"]))]
+        ledger.keys[epoch + 1] = signers[-1][1]
+        if note.origin != ledger.origin or e["log"] != ledger.origin or [signer for signer, _, _ in note.signatures] != [name for name, _ in signers] \
+                or not all(is_signed(note, name, key) for name, key in signers):
+            return 33, "it does not hand on the keys of the ledger (K2)"
+        return None
+
+    def close_part(self, ledger):
+        """After the pass: whether left, part and right have the root of the head."""
+        part, head = self.part, self.head or self.manifest
+        size, root = (head.size, head.root) if self.head else (head["head"]["size"], unhash(head["head"]["root"]))
+        if ledger.size != part["to"]:
+            ledger.report.find(32, "ledger/range.json", "the part ends at %d, not at %d" % (ledger.size, part["to"]))
+        elif not ledger.damaged and ledger.tree:
+            tree = ledger.tree.after(())
+            for level, subtree in zip(cover(part["to"], size), map(unhash, part["right"])):
+                tree.append(subtree, level)
+            if tree.root() == root:
+                ledger.signed[size] = (root, (None, None))
+                ledger.signed[part["from"]] = (Frontier(part["from"], map(unhash, part["left"])).root(), (None, None))
+                return True
+            ledger.report.find(32, "ledger/range.json", "left, part and right have another root than the checkpoint")
+        return False
+
+    def shows(self, size):
+        """Whether a head of this size can be compared: a part shows only some sizes."""
+        return not self.is_part or self.part is not None and size >= self.part["from"] and (size <= self.part["to"] or size > self.part["size"])
+
+    # ---- manifest and files
+
+    def check(self, ledger, sound):
+        """sound: nothing is wrong with the ledger in it."""
+        identity = ledger.identity or self.identity
+        origin = origin_of(identity) if identity else ledger.origin
+        signed = self.check_manifest_note(origin, identity)
+        head, manifest = self.head, self.manifest
+        if self.is_part and identity and head and (head.origin != origin or not is_signed(head, origin, identity)):
+            self.find(33, "checkpoint", "not signed by the identity key of this ledger")
+        if manifest:
+            self.check_files()
+        if not manifest or not signed:
+            return                                           # what it says of the ledger is nobody's word
+        if manifest["origin"] != origin:
+            self.find(33, "MANIFEST.json", "of another ledger")
+        size, root = manifest["head"]["size"], unhash(manifest["head"]["root"])
+        if head and (head.size, head.root) != (size, root):
+            self.find(32, "checkpoint", "not the head that the manifest names")
+        tiles = [listed for listed in manifest["files"] if listed["name"].startswith("tile/")]
+        if self.is_part:
+            part = self.part
+            if part and ((manifest["from"], manifest["to"], size) != (part["from"], part["to"], part["size"]) or sound and manifest["withheld"] != ledger.withheld_entries):
+                self.find(32, "MANIFEST.json", "of another part than the one in the bundle")
+            if tiles:
+                self.find(32, "MANIFEST.json", "a part has no tiles")
+        elif (manifest["from"], manifest["to"], manifest["withheld"]) != (0, size, 0) or "tenant_id" in manifest:
+            self.find(32, "MANIFEST.json", "of a part of a ledger, and there is no range.json")
+        elif sound and ledger.size > size:
+            self.find(32, "MANIFEST.json", "the ledger has more entries than its head")
+        elif sound and tiles and ledger.size == size:
+            Tiles(self, tiles).check(self.segments, size)
+
+    def check_manifest_note(self, origin, identity):
+        if not self.note or not identity:
+            return False
+        signed = self.signed_digest()
+        if signed is None or self.note.text.decode() != "evident export manifest v1\n%s\nsha256:%s\n" % (origin, signed.hex()) or not is_signed(self.note, origin, identity):
+            self.find(33, "MANIFEST.note", "is not the manifest's note, or not signed by the identity key")
+            return False
+        if self.digest and self.digest != signed:
+            self.find(32, "MANIFEST.json", "is not the one that was signed")
+            return False
+        return self.digest is not None
+
+    def check_files(self):
+        listed = {file["name"]: file for file in self.manifest["files"]}
+        for name, file in listed.items():
+            digest, size = self.hash(name)
+            if digest and (size, "sha256:" + digest.hex()) != (file["bytes"], file["sha256"]):
+                self.find(32, name, "is not the file that the manifest lists")
+        for name, kind in self.walk(""):
+            if kind in ("link", "other"):
+                self.find(34, name, "a link or special file")
+            elif name not in listed and name not in ("MANIFEST.json", "MANIFEST.note"):
+                self.report.note(None, name, "is not in the manifest")
 
     def walk(self, folder):
         for name, kind in self.files.list(folder).items():
@@ -1849,41 +2077,31 @@ class Bundle:
             else:
                 yield path, kind
 
-    def check_listed(self, listed, kind):
-        if kind != "file":
-            self.find(34 if kind else 40, listed["name"], "is in the manifest but not there as a plain file")
-            return
-        digest, size = hashlib.sha256(), 0
-        try:
-            with self.files.open(listed["name"]) as file:
-                for block in iter(lambda: file.read(1 << 20), b""):
-                    digest.update(block)
-                    size += len(block)
-            if (size, "sha256:" + digest.hexdigest()) != (listed["bytes"], listed["sha256"]):
-                self.find(32, listed["name"], "is not the file that the manifest lists")
-        except OSError as error:
-            self.find(40, listed["name"], "cannot be read: %s" % error.strerror)
-
 
 class Tiles:
-    """C2SP tlog-tiles of height 8: each must hold what the segments hold."""
+    """C2SP tlog-tiles of height 8: the manifest lists exactly those that the entries make."""
 
-    def __init__(self, files, report):
-        self.files, self.report = files, report
-        self.levels, self.bundle, self.expected = [[]], [], set()
-        self.counts = [0]
+    def __init__(self, bundle, listed):
+        self.find, self.files = bundle.find, bundle.files
+        self.listed = {file["name"]: (file["bytes"], file["sha256"]) for file in listed}
+        self.levels, self.bundle, self.counts = [[]], [], [0]
 
-    def check(self, segments):
+    def check(self, segments, size):
         for path in segments:
             with self.files.open(path) as file:
                 for _, _, line, _ in read_lines(file, path):
+                    if size == 0:
+                        break                                # a torn tail
                     if not line.startswith(b'{"checkpoint"'):
                         self.entry(line)
+                        size -= 1
         for level, hashes in enumerate(self.levels):
             if hashes:
                 self.compare("tile/%d/%s.p/%d" % (level, self.number(self.counts[level]), len(hashes)), b"".join(hashes))
         if self.bundle:
             self.compare("tile/entries/%s.p/%d" % (self.number(self.counts[0]), len(self.bundle)), b"".join(self.bundle))
+        for name in self.listed:
+            self.find(32, name, "no tile of this ledger")
 
     def entry(self, line):
         self.bundle.append(len(line).to_bytes(2, "big") + line)
@@ -1913,13 +2131,8 @@ class Tiles:
         return "/".join(groups)
 
     def compare(self, path, content):
-        try:
-            if self.files.read(path, len(content)) != content:
-                self.report.find(32, path, "the tile does not hold what the ledger holds")
-        except FileNotFoundError:
-            self.report.find(32, path, "the tile is missing")
-        except OSError as error:
-            self.report.find(40, path, "cannot be read: %s" % error.strerror)
+        if self.listed.pop(path, None) != (len(content), "sha256:" + sha256(content).hex()):
+            self.find(32, path, "the tile is missing or does not hold what the ledger holds")
 
 
 # ---- verdict (section 9) -------------------------------------------------------------------------------------------------
@@ -1927,46 +2140,65 @@ class Tiles:
 def verify(path, heads=(), policy=None, max_unanchored=None):
     """(exit code, report, pass)"""
     report = Report()
+    ledger = Pass(report, {head.note.size for head in heads})
     try:
         files = Archive(path) if os.path.isfile(path) else Directory(path)
         top = files.list()
-    except (Malformed, OSError) as error:
-        report.find(34 if isinstance(error, Malformed) else 40, path, str(error))
-        files, top = Directory(path), {}
-    bundle = Bundle(files, report) if top.keys() & {"MANIFEST.json", "MANIFEST.note"} else None
-    base = "ledger" if "ledger" in top or bundle else ""
-    if top.get("ledger") not in (None, "folder"):
-        report.find(34, "ledger", "a link or special file")
-        top = {}
-    segments, notes, quarantined = find_files(files, base, report, bundle) if top else ([], [], [])
-    sizes = {head.note.size for head in heads}
-    if not segments:
-        notes = []                                           # a ledger that is not there has nothing beside it
-    for note in notes + ["checkpoint"]:
+    except (Malformed, EndsEarly, OSError) as error:
+        code = 34 if isinstance(error, Malformed) else 40
+        code = 30 if isinstance(error, OSError) and heads else code
+        report.find(code, path, str(error))
+        return code, report, ledger
+    base = "ledger" if top.get("ledger") == "folder" else ""
+    is_part = files.list(base).get("range.json") in ("file", "link")
+    bundle = Bundle(files, is_part) if any(top.get(mark) in ("file", "link") for mark in Bundle.MARKS) else None
+    is_part = bundle is not None and is_part
+    segments, notes, quarantined = find_files(files, base, report, bundle, is_part)
+    filed = [note for note in notes if os.path.basename(os.path.dirname(note)) == "anchors"]
+    notes = [note for note in notes if note not in filed]
+    if not segments and not (is_part or report.findings):
+        bundle, notes, filed = None, [], []                  # a ledger that is not there has nothing beside it
+    for note in notes + filed + ["checkpoint"]:
         try:
-            sizes.add(parse_note(files.read(note, MAX_NOTE)).size)
+            ledger.wanted.add(parse_note(files.read(note, MAX_NOTE)).size)
         except (Malformed, OSError):
             pass                                             # said when the note is judged
-    ledger = Pass(report, sizes)
-    ledger.unreadable = any(code == 34 and SEGMENT.fullmatch(os.path.basename(place)) for code, place, _ in report.findings)
+    torn = False
+    readable = not is_part or bundle.open_part(ledger)
+    if not readable:                                         # nothing of the ledger can be checked, nor a head against it
+        ledger.origin = ledger.identity = None
+        ledger.keys.clear()
+    else:
+        torn = read_ledger(files, segments, ledger, report)
+        ledger.finish()
+        ledger.story.finish()
+    ledger.damaged = bool(report.findings)
+    if readable:
+        if not ledger.size:
+            report.find(40, path, "no entry of a ledger is here")
+        for name in sorted(set(quarantined) - ledger.story.recovered):
+            report.note(None, os.path.join(base, "quarantine", name), "no recovery entry names it")
+    around = Around(report, ledger, torn, policy, bundle)
+    for note in notes:
+        around.published(files, note)
     if bundle:
         bundle.segments = segments
-        bundle.open(ledger, "range.json" in files.list(base))
-    torn = read_ledger(files, segments, ledger, report)
-    ledger.finish()
-    ledger.damaged = bool(report.findings)
-    ledger.story.finish()
-    for name in sorted(set(quarantined) - ledger.story.recovered):
-        report.note(None, os.path.join(base, "quarantine", name), "no recovery entry names it")
-    if not ledger.size:
-        report.find(40, path, "no entry of a ledger is here")
-    around = Around(report, ledger, torn, policy)
-    for note in notes:
-        (around.filed if os.path.basename(os.path.dirname(note)) == "anchors" else around.published)(files, note)
-    if bundle:
-        bundle.check(ledger, around)
+        closed = bundle.close_part(ledger) if is_part and readable else False
+        if bundle.head and ledger.identity:
+            if closed and is_signed(bundle.head, ledger.origin, ledger.identity):
+                around.count_cosignatures("checkpoint", bundle.head)
+            elif not is_part and around.check_signatures("checkpoint", bundle.head) and around.contains("checkpoint", bundle.head, False):
+                around.count_cosignatures("checkpoint", bundle.head)
+    sound = not report.findings
+    for note in filed:
+        around.filed(files, note)
+    around.compare(heads)
     for head in heads:
         around.supplied(head)
+    if bundle:
+        bundle.check(ledger, sound)
+        report.findings += bundle.report.findings
+        report.notes += bundle.report.notes
     stale = around.judge_policy()
     codes = {code for code, _, _ in report.findings}
     if not codes:

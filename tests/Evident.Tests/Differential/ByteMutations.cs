@@ -23,7 +23,7 @@ internal static class ByteMutations
         ("cut the tail of any file", 3, static (c, r) => Edit(c, Pick([.. c.Segments(), .. c.Notes()], r), b => b[..^(1 + r.Next(Math.Min(b.Length, 200)))])),
         ("append garbage", 3, static (c, r) => Edit(c, r.Next(3) == 0 ? Pick(c.Segments(), r) : Last(c), b => [.. b, .. Garbage(r)])),
         ("append NULs", 3, static (c, r) => Edit(c, r.Next(4) == 0 ? Pick([.. c.Segments(), .. c.Notes()], r) : Last(c), b => [.. b, .. new byte[1 + r.Next(1500)]])),
-        ("append part of a line", 4, static (c, r) => Edit(c, Last(c), b => [.. b, .. Part(Pick(c.Lines(Last(c)), r) ?? "x", r)])),
+        ("append part of a line", 4, static (c, r) => Edit(c, Last(c), b => [.. b, .. Part(Last(c).Length > 0 ? Pick(c.Lines(Last(c)), r) ?? "x" : "x", r)])),
         ("holes in the last group", 8, static (c, r) => Holes(c, r)),
         ("delete a line", 6, static (c, r) => Lines(c, r, (l, i) => l.RemoveAt(i))),
         ("duplicate a line", 5, static (c, r) => Lines(c, r, (l, i) => l.Insert(i, l[i]))),
@@ -59,6 +59,11 @@ internal static class ByteMutations
         ("no line feed at the end", 2, static (c, r) => Edit(c, Pick(c.Segments(), r), static b => b.Length > 0 && b[^1] == '\n' ? b[..^1] : b)),
         ("remove the last lines", 5, static (c, r) =>
         {
+            if (Last(c).Length == 0)
+            {
+                return;
+            }
+
             var lines = c.Lines(Last(c));
             lines.RemoveRange(lines.Count - Math.Min(lines.Count, 1 + r.Next(4)), Math.Min(lines.Count, 1));
             c.SetLines(Last(c), lines);

@@ -15,6 +15,9 @@ internal sealed class LedgerCase
 
     public long? MaxUnanchored { get; set; }
 
+    /// <summary>What is verified in place of the files, when they were packed.</summary>
+    public byte[]? Archive { get; set; }
+
     public LedgerCase Copy()
     {
         var copy = new LedgerCase { MaxUnanchored = MaxUnanchored };
@@ -33,7 +36,11 @@ internal sealed class LedgerCase
         var read = new LedgerCase();
         foreach (string directory in Directory.GetDirectories(Path.Combine(data, folder), "*", SearchOption.AllDirectories).Prepend(Path.Combine(data, folder)))
         {
-            read.Folders.Add(Path.GetRelativePath(data, directory));
+            if (directory != data && directory != Path.Combine(data, ""))
+            {
+                read.Folders.Add(Path.GetRelativePath(data, directory));
+            }
+
             foreach (string file in Directory.GetFiles(directory))
             {
                 read.Files[Path.GetRelativePath(data, file)] = File.ReadAllBytes(file);
@@ -79,7 +86,7 @@ internal sealed class LedgerCase
 
         string data = Path.Combine(directory, "data");
         Directory.CreateDirectory(data);
-        foreach (string folder in Folders)
+        foreach (string folder in Folders.Where(folder => !Files.ContainsKey(folder) || !Files.Keys.Any(f => (folder + "/").StartsWith(f + "/", StringComparison.Ordinal))))
         {
             Directory.CreateDirectory(Path.Combine(data, folder));
         }
@@ -87,6 +94,11 @@ internal sealed class LedgerCase
         foreach (var (name, content) in Files)
         {
             string path = Path.Combine(data, name);
+            if (Folders.Contains(name) || Files.Keys.Any(f => name.StartsWith(f + "/", StringComparison.Ordinal)))
+            {
+                continue; // a folder was put in its place, or a file in that of its folder
+            }
+
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             if (content is null)
             {
@@ -98,7 +110,13 @@ internal sealed class LedgerCase
             }
         }
 
-        var arguments = new List<string> { data };
+        string archive = Path.Combine(directory, "bundle.tar");
+        if (Archive is not null)
+        {
+            File.WriteAllBytes(archive, Archive);
+        }
+
+        var arguments = new List<string> { Archive is null ? data : archive };
         for (int i = 0; i < Heads.Count; i++)
         {
             string path = Path.Combine(directory, $"known{i}.note");

@@ -36,7 +36,7 @@ internal static class SuppliedHeads
         byte[] root = new byte[32];
         random.NextBytes(root);
         var identity = keys.Key(0);
-        byte[] text = Checkpoint.Encode(identity.Public.Name, random.Next(40), root);
+        byte[] text = Checkpoint.Encode(identity.Public.Name, random.Next(140), root);
         return SignedNote.Encode(text, [identity.Sign(text)]);
     }
 

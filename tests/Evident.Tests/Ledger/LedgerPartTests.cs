@@ -109,7 +109,7 @@ public class LedgerPartTests
             pass.StartAt(new PartStart
             {
                 From = before.Count, Left = left, PreviousHash = Merkle.Leaf(Encoding.UTF8.GetBytes(before[^1])), Batch = fromGroup,
-                Origin = full.Origin, Identity = full.Identity!, GenesisHash = full.GenesisHash, Epoch = opened.Number, EpochFirstSeq = opened.FirstSeq,
+                Origin = full.Origin, Identity = full.Identity!, GenesisHash = full.GenesisHash, Epoch = opened.Number, EpochFirstSeq = opened.FirstSeq, EpochBoot = 0, EpochMono = 0,
                 EpochEntries = 1_000_000, EpochMillis = 86_400_000, EpochKeys = full.EpochKeys.Where(k => k.Key <= opened.Number).ToDictionary(), Epochs = [.. full.Epochs.Where(e => e.Number <= opened.Number)],
             });
             pass.Run(LedgerFiles.List(part.Ledger).Segments);

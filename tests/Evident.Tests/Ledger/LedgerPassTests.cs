@@ -152,45 +152,22 @@ public class LedgerPassTests
     }
 
     [Fact]
-    public void Scope_counters_count_what_was_confirmed_and_the_open_group_on_top()
+    public void Scope_counters_keep_the_next_number_and_the_losses_known_then()
     {
-        var model = new Dictionary<string, long>(StringComparer.Ordinal);
-        var open = new Dictionary<string, long>(StringComparer.Ordinal);
+        var model = new Dictionary<string, (long Next, long Losses)>(StringComparer.Ordinal);
         var counters = new ScopeCounters();
         var random = new Random(5);
         for (int i = 0; i < 20_000; i++)
         {
             string scope = random.Next(700).ToString("x32");
             var digits = Digits32.Parse(Encoding.ASCII.GetBytes(scope));
-            switch (random.Next(20))
-            {
-                case 0:
-                    open.Clear();
-                    counters.BeginGroup();
-                    break;
-                case 1:
-                    foreach (var (key, value) in open)
-                    {
-                        model[key] = value;
-                    }
-
-                    counters.Confirm();
-                    break;
-                case 2 when random.Next(50) == 0:
-                    model.Clear();
-                    open.Clear();
-                    counters.Clear();
-                    break;
-                default:
-                    bool known = open.TryGetValue(scope, out long expected) || model.TryGetValue(scope, out expected);
-                    Assert.Equal(known, counters.TryNext(digits, out long next));
-                    Assert.True(!known || expected == next);
-                    open[scope] = i;
-                    counters.Count(digits, i);
-                    break;
-            }
+            bool known = model.TryGetValue(scope, out var expected);
+            Assert.Equal(known, counters.TryNext(digits, out long next, out long losses));
+            Assert.True(!known || expected == (next, losses));
+            model[scope] = (i, i / 1000);
+            counters.Count(digits, i, i / 1000);
         }
 
-        Assert.Equal(model.OrderBy(m => m.Key), counters.ToDictionary().OrderBy(m => m.Key));
+        Assert.Equal(model.ToDictionary(m => m.Key, m => m.Value.Next).OrderBy(m => m.Key), counters.ToDictionary().OrderBy(m => m.Key));
     }
 }
