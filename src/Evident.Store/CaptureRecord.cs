@@ -12,8 +12,8 @@ namespace Evident.Store;
 /// accepted: an entry for the mode of all, then one per rule, all with the hash of the whole policy and of the one before. What stood before are the entries that name that hash.
 /// A ledger without such an entry stands for <see cref="CapturePolicy.Default"/>.
 /// </summary>
-/// <param name="own">The workspace's own scope, whose pseudonym stands for a name that may not be published.</param>
-internal sealed class CaptureRecord(CapturePolicy policy, Scope own, LedgerLog ledger, RecordedDocument recorded, IClock clock)
+/// <param name="own">Gives the workspace's own scope, whose pseudonym stands for a name that may not be published.</param>
+internal sealed class CaptureRecord(CapturePolicy policy, Func<Scope> own, LedgerLog ledger, RecordedDocument recorded, IClock clock)
 {
     private const string EntryType = "capture.policy";
 
@@ -39,12 +39,13 @@ internal sealed class CaptureRecord(CapturePolicy policy, Scope own, LedgerLog l
 
     private EntryDraft Draft(int number, CaptureRule rule, string hash, string? previous)
     {
+        var names = own();
         string about = string.Create(CultureInfo.InvariantCulture, $"{ledger.Origin}\n{EntryType}\n{ledger.Head.Size}\n{number}");
         string id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(about)).AsSpan(0, 16));
         return EntryDraft.Create(EntryType, id, entry => entry
             .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("actor", who => who.Set("kind", "system")).Set("channel", "system")
-            .SetIf("tenant_id", LedgerDrafts.Clean(own, rule.Tenant)).SetIf("environment", LedgerDrafts.Clean(own, rule.Environment))
-            .Set("capture", capture => capture.Set("mode", rule.Mode.ToName()).SetIf("workflow_id", LedgerDrafts.Clean(own, Workflow(rule.Workflow))))
+            .SetIf("tenant_id", LedgerDrafts.Clean(names, rule.Tenant)).SetIf("environment", LedgerDrafts.Clean(names, rule.Environment))
+            .Set("capture", capture => capture.Set("mode", rule.Mode.ToName()).SetIf("workflow_id", LedgerDrafts.Clean(names, Workflow(rule.Workflow))))
             .Set("document", document => document.Set("version", CapturePolicy.FormatVersion.ToString(CultureInfo.InvariantCulture)).Set("hash", hash)
                 .SetIf("previous_hash", previous).Set("items", (long)policy.Rules.Count)));
     }

@@ -9,8 +9,8 @@ namespace Evident.Store;
 /// <summary>
 /// The ledger entries of debug sessions (docs/ledger-format.md, <c>debug.session.*</c>). An id follows from session and step: every attempt to record the same step has the same one. Pure.
 /// </summary>
-/// <param name="own">The workspace's own scope, whose pseudonym stands for a name that may not be published.</param>
-internal sealed class DebugEntries(Scope own)
+/// <param name="own">Gives the workspace's own scope, whose pseudonym stands for a name that may not be published.</param>
+internal sealed class DebugEntries(Func<Scope> own)
 {
     private static readonly Actor System = new("", "system");
 
@@ -36,12 +36,13 @@ internal sealed class DebugEntries(Scope own)
 
     private EntryDraft Draft(string step, DebugSession of, Actor actor, long now, Action<Lj1ObjectBuilder> more) => EntryDraft.Create("debug.session." + step, Id(step, of), entry =>
     {
+        var names = own();
         entry.Set("recorded", Rfc3339.FormatMillis(now)).Set("workspace", "default").Set("channel", actor == System ? "system" : "cli")
-            .Set("actor", who => who.Set("kind", actor.Kind is "uid" or "user" or "system" ? actor.Kind : "unknown").SetIf("id", LedgerDrafts.Clean(own, actor.Id))
+            .Set("actor", who => who.Set("kind", actor.Kind is "uid" or "user" or "system" ? actor.Kind : "unknown").SetIf("id", LedgerDrafts.Clean(names, actor.Id))
                 .SetIf("identity_source", actor.Kind == "uid" ? "uid" : null))
-            .SetIf("tenant_id", LedgerDrafts.Clean(own, of.Wish.Tenant)).SetIf("environment", LedgerDrafts.Clean(own, of.Wish.Environment))
+            .SetIf("tenant_id", LedgerDrafts.Clean(names, of.Wish.Tenant)).SetIf("environment", LedgerDrafts.Clean(names, of.Wish.Environment))
             .Set("session", session => session.Set("session_id", of.Id).Set("duration_ms", of.Wish.Minutes * 60_000L)
-                .SetIf("workflow_id", LedgerDrafts.Clean(own, CaptureRecord.Workflow(of.Wish.Workflow))).SetIf("until", of.Until is { } until ? Rfc3339.FormatMillis(until) : null));
+                .SetIf("workflow_id", LedgerDrafts.Clean(names, CaptureRecord.Workflow(of.Wish.Workflow))).SetIf("until", of.Until is { } until ? Rfc3339.FormatMillis(until) : null));
         more(entry);
     });
 }

@@ -21,7 +21,7 @@ internal sealed class DebugSessions(
     private const long RequestMillis = 24 * 3_600_000L; // a request that nobody approves lapses after this
 
     private readonly DebugSessionFile file = new(options.DataDirectory);
-    private readonly DebugEntries entries = new(scopes.Resolve([]));
+    private readonly DebugEntries entries = new(() => scopes.Resolve([]));
     private readonly SemaphoreSlim one = new(1); // a step is ledger and file together
 
     private DebugSession[] sessions = []; // replaced as a whole under 'one'; read by all

@@ -58,7 +58,7 @@ public sealed class EvidentStore : IDisposable
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
         var inFull = new FullCapture(clock);
         debug = Held(open, new DebugSessions(options, inFull, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
-        identities = Held(open, IdentityRegister.Open(options.DataDirectory, vault.ResolveScope(DefaultWorkspace, []).StaffKey, log));
+        identities = Held(open, IdentityRegister.Open(options.DataDirectory, () => vault.ResolveScope(DefaultWorkspace, []).StaffKey, log));
         pipeline = new IngestPipeline(options, vault, queue, inFull, identities);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
         writer = Held(open, new BatchWriter(
@@ -67,7 +67,7 @@ public sealed class EvidentStore : IDisposable
         var recorded = new RecordedDocument(ledger, ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log);
         writer.Recover(
             new RuleRecord(options.Redaction, ledger, recorded),
-            new CaptureRecord(options.Capture, pipeline.ScopesOf(DefaultWorkspace).Resolve([]), ledger, recorded, clock));
+            new CaptureRecord(options.Capture, () => pipeline.ScopesOf(DefaultWorkspace).Resolve([]), ledger, recorded, clock));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);

@@ -18,7 +18,7 @@ internal sealed class IdentityRegister : IDisposable
 
     private const int NonceBytes = 24, Padding = 64;
 
-    private readonly byte[] key = new byte[32];
+    private readonly Func<byte[]> staffKey;
     private readonly Action<string, Exception?> log;
     private readonly string path;
     private readonly object gate = new();
@@ -29,14 +29,13 @@ internal sealed class IdentityRegister : IDisposable
     private long length;
     private bool closed; // full, or no longer known to be whole
 
-    private IdentityRegister(string path, Action<string, Exception?> log) => (this.path, this.log) = (path, log);
+    private IdentityRegister(string path, Func<byte[]> staffKey, Action<string, Exception?> log) => (this.path, this.staffKey, this.log) = (path, staffKey, log);
 
-    /// <param name="staffKey">32 bytes, exempt from shredding; who has it can read every name.</param>
+    /// <param name="staffKey">Gives the 32 bytes, exempt from shredding, when a name is sealed or opened; who has them can read every name.</param>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static IdentityRegister Open(string dataDirectory, ReadOnlySpan<byte> staffKey, Action<string, Exception?> log)
+    public static IdentityRegister Open(string dataDirectory, Func<byte[]> staffKey, Action<string, Exception?> log)
     {
-        var register = new IdentityRegister(Path.Combine(dataDirectory, Name), log);
-        Sodium.HmacSha256(register.key, "evident/identity/v1"u8, staffKey);
+        var register = new IdentityRegister(Path.Combine(dataDirectory, Name), staffKey, log);
         byte[] bytes = File.Exists(register.path) ? File.ReadAllBytes(register.path) : [];
         foreach (string line in Encoding.ASCII.GetString(bytes, 0, bytes.AsSpan().LastIndexOf((byte)'\n') + 1).Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
@@ -131,16 +130,16 @@ internal sealed class IdentityRegister : IDisposable
         }
 
         byte[] padded = new byte[sealedName.Length - NonceBytes - Sodium.AeadTagBytes];
+        Span<byte> key = stackalloc byte[32];
+        Key(key);
         return Sodium.XChaCha20Poly1305Open(padded, sealedName.AsSpan(NonceBytes), Encoding.ASCII.GetBytes(pseudonym), sealedName.AsSpan(0, NonceBytes), key)
             ? Encoding.UTF8.GetString(padded.AsSpan().TrimEnd((byte)0))
             : null;
     }
 
-    public void Dispose()
-    {
-        Sodium.Zero(key);
-        file?.Dispose();
-    }
+    public void Dispose() => file?.Dispose();
+
+    private void Key(Span<byte> key) => Sodium.HmacSha256(key, "evident/identity/v1"u8, staffKey());
 
     private byte[] Seal(StaffName person)
     {
@@ -149,6 +148,8 @@ internal sealed class IdentityRegister : IDisposable
         name.CopyTo(padded, 0);
         byte[] sealedName = new byte[NonceBytes + padded.Length + Sodium.AeadTagBytes];
         Sodium.RandomBytes(sealedName.AsSpan(0, NonceBytes));
+        Span<byte> key = stackalloc byte[32];
+        Key(key);
         Sodium.XChaCha20Poly1305Seal(sealedName.AsSpan(NonceBytes), padded, Encoding.ASCII.GetBytes(person.Pseudonym), sealedName.AsSpan(0, NonceBytes), key);
         return sealedName;
     }

@@ -263,6 +263,19 @@ public sealed class DebugSessionTests
     }
 
     [Fact]
+    public void A_file_of_sessions_that_cannot_be_read_is_told_of_with_what_to_do()
+    {
+        using var at = new TemporaryStore();
+        Open(at);
+        at.Close();
+        string path = Path.Combine(at.Data, "debug-sessions.json");
+        File.WriteAllText(path, "[{\"Id\":");
+        Assert.Contains("delete it", Assert.Throws<StoreException>(() => at.Store).Message, StringComparison.Ordinal);
+        File.Delete(path);
+        Assert.Equal(Redacted, Sends(at));
+    }
+
+    [Fact]
     public void A_closed_session_is_not_brought_back_with_its_file()
     {
         using var at = new TemporaryStore();

@@ -93,17 +93,17 @@ public sealed class IdentityTests
         directory.Close();
         Directory.CreateDirectory(directory.Data);
         var log = new List<string>();
-        using (var register = IdentityRegister.Open(directory.Data, new byte[32], (message, _) => log.Add(message)))
+        using (var register = IdentityRegister.Open(directory.Data, () => new byte[32], (message, _) => log.Add(message)))
         {
             register.Note([.. Enumerable.Range(0, IdentityRegister.MaxEntries + 5).Select(i => new StaffName($"s_{i:x32}", $"person {i}"))]);
             Assert.Equal(IdentityRegister.MaxEntries, register.Count);
         }
 
         Assert.Single(log);
-        using var again = IdentityRegister.Open(directory.Data, new byte[32], (_, _) => { });
+        using var again = IdentityRegister.Open(directory.Data, () => new byte[32], (_, _) => { });
         Assert.Equal(IdentityRegister.MaxEntries, again.Count);
         Assert.Equal("person 65535", again.Reveal($"s_{65_535:x32}"));
-        using var other = IdentityRegister.Open(directory.Data, [.. Encoding.ASCII.GetBytes("another key of thirty-two bytes!")], (_, _) => { });
+        using var other = IdentityRegister.Open(directory.Data, () => Encoding.ASCII.GetBytes("another key of thirty-two bytes!"), (_, _) => { });
         Assert.Null(other.Reveal($"s_{1:x32}"));
     }
 }
