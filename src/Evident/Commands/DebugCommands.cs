@@ -29,7 +29,7 @@ internal static class DebugCommands
         Option<string> tenant = new("--tenant") { Description = "The tenant as senders name it; '' stands for spans that name none.", HelpName = "TENANT", Required = true };
         Option<string> workflow = new("--workflow") { Description = "The workflow as senders name it; with * at its end all that begin so.", HelpName = "WORKFLOW", Required = true };
         Option<string?> environment = new("--environment") { Description = "Only this environment.", HelpName = "NAME" };
-        Option<int> minutes = new("--minutes") { Description = "How long, from the approval on: 1 to 1440.", HelpName = "N", Required = true };
+        Option<long> minutes = new("--minutes") { Description = "How long, from the approval on: 1 to 1440.", HelpName = "N", Required = true };
         Option<string> reason = new("--reason") { Description = "Why; sealed beside the ledger entry, and on every page while the session is open, redacted.", HelpName = "TEXT", Required = true };
         reason.Validators.Add(result =>
         {
@@ -45,7 +45,7 @@ internal static class DebugCommands
 
         command.SetAction(async (parsed, cancel) =>
         {
-            var wish = new DebugWish(parsed.GetValue(tenant)!, parsed.GetValue(workflow)!, parsed.GetValue(environment), parsed.GetValue(minutes));
+            var wish = new DebugWish(parsed.GetValue(tenant)!, parsed.GetValue(workflow)!, parsed.GetValue(environment), (int)Math.Clamp(parsed.GetValue(minutes), 0, int.MaxValue));
             Reply reply = await AskAsync(data, parsed, new Operation(Operation.DebugRequest, Reason: parsed.GetValue(reason), Debug: new DebugOrder(wish)), cancel);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"Requested {Member(reply, "id")}. Another person approves it: evident debug approve {Member(reply, "id")}");
             return ExitCode.Done;
