@@ -288,7 +288,7 @@ public sealed class StoredSpan
     }
 
     /// <summary>
-    /// One span from its revisions, oldest receipt first: per field, attribute, payload role and id the later receipt wins; an unset status, a missing end time, parent or name
+    /// One span from its revisions, oldest receipt first: per field, attribute, payload role and id the later receipt wins, but what was not captured never hides what was; an unset status, a missing end time, parent or name
     /// and a plain kind never replace what is known; events and links are united.
     /// </summary>
     public static StoredSpan Merge(IReadOnlyList<StoredSpan> revisionsOldestFirst)
@@ -327,9 +327,14 @@ public sealed class StoredSpan
             foreach (var (field, value) in next.Fields) fields[field] = value;
             foreach (var attribute in next.Attributes) attributes[attribute.Key] = attribute;
             foreach (var attribute in next.ResourceAttributes) resource[attribute.Key] = attribute;
-            foreach (var payload in next.Payloads) payloads[payload.Role] = payload;
-            foreach (var payload in next.Uncaptured) uncaptured[payload.Role] = payload;
-            merged.Capture = next.Capture != CaptureMode.Redacted ? next.Capture : merged.Capture;
+            foreach (var payload in next.Payloads)
+            {
+                payloads[payload.Role] = payload;
+                uncaptured.Remove(payload.Role);
+            }
+            foreach (var payload in next.Uncaptured)
+                if (!payloads.ContainsKey(payload.Role)) uncaptured[payload.Role] = payload; // what one revision sealed is still there
+            merged.Capture = next.Payloads.Count > 0 || next.Capture != CaptureMode.Redacted ? next.Capture : merged.Capture;
             foreach (var link in next.Links) links[new SpanKey(link.TraceId, link.SpanId)] = link;
             foreach (var e in next.Events)
                 if (seenEvents.Add($"{e.TimeNanos}\n{e.Name}\n{string.Join('\n', e.Attributes)}")) events.Add(e);

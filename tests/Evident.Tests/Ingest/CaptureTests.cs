@@ -157,9 +157,13 @@ public sealed class CaptureTests
         var structure = One(Cleaning.By(new CaptureOptions { Mode = CaptureMode.Structure }), Call);
         var redacted = One(Cleaning.By(new CaptureOptions()), Call);
         var merged = StoredSpan.Merge([structure, redacted]);
-        Assert.Equal(CaptureMode.Structure, merged.Capture);
-        Assert.Equal(4, merged.Uncaptured.Count);
-        Assert.NotEmpty(merged.Payloads);
+        Assert.Equal((CaptureMode.Redacted, redacted.Payloads.Count), (merged.Capture, merged.Payloads.Count));
+        Assert.Empty(merged.Uncaptured);
+        merged = StoredSpan.Merge([redacted, structure]);
+        Assert.Equal((CaptureMode.Structure, redacted.Payloads.Count), (merged.Capture, merged.Payloads.Count)); // what was sealed is still there
+        Assert.Empty(merged.Uncaptured);
+        merged = StoredSpan.Merge([structure, One(Cleaning.By(new CaptureOptions()), new OtlpSpan("execute_tool refund", "output.value".Is("a b")))]);
+        Assert.Equal((4, 1), (merged.Uncaptured.Count, merged.Payloads.Count));
     }
 
     [Theory]
