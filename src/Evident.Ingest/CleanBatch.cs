@@ -64,6 +64,9 @@ public sealed class CleanBatch : IDisposable
     /// <summary>What was found and replaced, over traces and payloads, by <see cref="RedactionRule.Index"/>; empty when nothing was.</summary>
     public ReadOnlyMemory<long> Counts { get; internal set; }
 
+    /// <summary>Staff whose names became pseudonyms; a name may be in it more than once.</summary>
+    public IReadOnlyList<StaffName> Staff { get; internal set; } = [];
+
     internal void Add(CleanSpan span, ReadOnlySpan<byte> core, ReadOnlySpan<byte> seal)
     {
         int start = buffer.Length;

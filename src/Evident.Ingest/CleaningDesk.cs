@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace Evident.Ingest;
 
 /// <summary>The working memory of one <see cref="SpanCleaner.Clean"/>: pooled buffers and per-span state, reset for each span.</summary>
-internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, IngestLimits limits)
+internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rules, CapturePolicy capture, IFullCapture? inFull, StructureKey structureKey, IngestLimits limits)
 {
     // Facts of the resource or of an event yield to the span's own.
     private const int EventPriority = 1000, ResourcePriority = 2000;
@@ -11,7 +11,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private readonly record struct Candidate(int Attribute, Convention Row, int Priority, bool OfSpan);
 
     private readonly ContentGate gate = new(rules);
-    private readonly PayloadParts parts = new();
+    private readonly PayloadParts parts = new(structureKey);
     private readonly ByteSink core = new(), seal = new(), nested = new();
     private readonly List<Candidate> candidates = [];
     private readonly int[] winners = new int[Fields.Limit];
@@ -19,7 +19,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private readonly List<Field> present = [];
     private readonly int[] keySlots = new int[Math.Max(64, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)limits.MaxAttributesPerSpan * 2))];
 
-    private readonly SealedResource resource = new();
+    private readonly SealedResource resource = new(structureKey);
     private SpanBatch batch = null!;
     private IScopes scopes = null!;
     private IPayloadSealer sealer = null!;
@@ -29,12 +29,15 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
 
     internal RedactionTally Tally => gate.Tally;
 
+    internal StaffNames StaffNames => gate.StaffNames;
+
     internal void Start(SpanBatch dirty, IScopes of, IPayloadSealer to)
     {
         (batch, scopes, sealer) = (dirty, of, to);
         gate.Tally.Clear();
         lastScope = null;
         resource.Forget();
+        ForgetNames();
     }
 
     internal void Clean(in DirtySpan span, CleanBatch into)
@@ -49,6 +52,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         sawHttp = sawDb = false;
 
         gate.Scope = ResolveScope(span);
+        gate.Mode = ModeOf(span);
         WriteHeader(span);
         Attributes(span);
         GatherFromEvents(span);
@@ -66,8 +70,9 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         Events(span);
         Links(span);
         StatusMessage(span);
-        resource.Write(batch, span.Resource, gate, conventions, keepLong, sealer, core, seal);
-        parts.SealAll(batch, gate, keepLong, sealer, core, seal);
+        bool hasPayload = resource.Write(batch, span.Resource, gate, conventions, keepLong, sealer, core, seal);
+        hasPayload |= parts.SealAll(batch, gate, keepLong, sealer, core, seal);
+        if (hasPayload && gate.Mode != CaptureMode.Redacted) SpanEncoding.Integer(core, SpanEncoding.Capture, (ulong)gate.Mode);
 
         Span<byte> digest = stackalloc byte[32];
         SHA256.HashData(core.Written, digest);
@@ -83,8 +88,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
 
     private Scope ResolveScope(in DirtySpan span)
     {
-        var tenant = Tenant(span.Attributes, ReadOnlySpan<byte>.Empty);
-        if (tenant.IsEmpty) tenant = Tenant(batch.Resource(span.Resource).Attributes, tenant);
+        var tenant = batch.Bytes(Said(span).Tenant);
         if (lastScope is null || !tenant.SequenceEqual(lastTenant))
         {
             lastScope = scopes.Resolve(tenant);
@@ -92,18 +96,6 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
             lastTenant = tenant.ToArray();
         }
         return lastScope;
-    }
-
-    private ReadOnlySpan<byte> Tenant(RecordRange range, ReadOnlySpan<byte> none)
-    {
-        int best = int.MaxValue;
-        foreach (ref readonly var attribute in batch.Attributes(range))
-        {
-            if (attribute.Kind != ValueKind.Text || attribute.Text.IsEmpty || conventions.Find(batch.Bytes(attribute.Key)) is not { Class: AttributeClass.Tenant } row || row.Priority > best) continue;
-            best = row.Priority;
-            none = batch.Bytes(attribute.Text);
-        }
-        return none;
     }
 
     private void WriteHeader(in DirtySpan span)
@@ -196,9 +188,11 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private void KeepKnown(int encodedField, ByteSink to, ReadOnlySpan<byte> key, in DirtyAttribute attribute, Convention row, int role, int group = -1, ReadOnlySpan<byte> keyHead = default)
     {
         if (gate.Allows(key) && (row.Prefix == 0 || gate.KeepsKey(key, batch.Bytes(attribute.Text))) && KnownValue(attribute, row, out var value))
+        {
             SpanEncoding.KeyedValue(to, encodedField, key, value, gate.Text(value));
-        else
-            parts.Add(role, key, attribute, group: group, keyHead: keyHead);
+            if (row.Class != AttributeClass.Reference || gate.Text(value).SequenceEqual(batch.Bytes(attribute.Text))) return; // what was cut off a reference is sealed with it
+        }
+        parts.Add(role, key, attribute, group: group, keyHead: keyHead);
     }
 
     private bool KnownValue(in DirtyAttribute attribute, Convention row, out CleanValue value)
@@ -209,11 +203,12 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
             case AttributeClass.Number: return (ContentGate.TryNumber(batch, attribute, out value) && !gate.IsPersonal(value)) || gate.Unknown(batch, attribute, out value);
             case AttributeClass.Flag: return ContentGate.TryFlag(batch, attribute, out value) || gate.Structural(batch, attribute, out value);
             case AttributeClass.Structural: return gate.Structural(batch, attribute, out value);
+            case AttributeClass.Reference: return attribute.Kind == ValueKind.Text ? gate.Reference(batch.Bytes(attribute.Text), out value) : gate.Unknown(batch, attribute, out value);
         }
         if (attribute.Kind is not (ValueKind.Text or ValueKind.Integer)) return false;
         Span<byte> digits = stackalloc byte[24];
         var text = attribute.Kind == ValueKind.Text ? batch.Bytes(attribute.Text) : digits[..JsonText.WriteInteger(attribute.Bits, digits)];
-        if (text.IsEmpty) return false;
+        if (text.IsEmpty || (row.Class == AttributeClass.Hash && gate.IsStrict)) return false; // the key of such a hash lies in the keystore
         value = row.Class switch
         {
             AttributeClass.User => gate.User(text),

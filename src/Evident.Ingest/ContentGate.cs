@@ -9,9 +9,11 @@ namespace Evident.Ingest;
 /// </summary>
 internal sealed class ContentGate(RuleSet rules) : IDisposable
 {
-    internal const int MaxStructuralBytes = 256, MaxStructuralWords = 8, MaxTokenBytes = 64, MaxKeyBytes = 128, MaxNameBytes = 128;
+    internal const int MaxStructuralBytes = 256, MaxStructuralWords = 8, MaxTokenBytes = 64, MaxKeyBytes = 128, MaxNameBytes = 128, MaxReferenceBytes = 512;
 
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@#+-{}()*"u8);
+
+    private static readonly SearchValues<byte> ReferenceBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/@+=,-"u8);
 
     internal RedactionTally Tally { get; } = new(rules);
 
@@ -20,10 +22,18 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
 
     internal Redactor Redactor => Rules.Redactor;
 
+    /// <summary>What becomes of what is not kept of the span at hand.</summary>
+    internal CaptureMode Mode { get; set; }
+
+    /// <summary>No payload of the span at hand is captured: only canonical fields that are single words, numbers, and keys of the allow-list stay.</summary>
+    internal bool IsStrict => Mode is CaptureMode.Structure or CaptureMode.OptOut;
+
     /// <summary>The scope of the span at hand: its keys make the pseudonyms.</summary>
     internal Scope Scope = null!;
 
     internal ByteSink Texts { get; } = new();
+
+    internal StaffNames StaffNames { get; } = new(rules);
 
     internal ReadOnlySpan<byte> Text(in CleanValue value) => Texts.Written.Slice(value.Offset, value.Length);
 
@@ -42,7 +52,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     }
 
     /// <summary>Where only allowed keys stay: this one does.</summary>
-    internal bool Allows(ReadOnlySpan<byte> key) => Rules.Allowed is not { } allowed || allowed.Holds(key);
+    internal bool Allows(ReadOnlySpan<byte> key) => !(Rules.AllowedOnly || IsStrict) || Rules.Allowed.Holds(key);
 
     /// <summary>Numbers, booleans and white-space-free tokens of at most 64 bytes stay, redacted; nothing else does.</summary>
     internal bool Unknown(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
@@ -100,7 +110,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
         }
     }
 
-    /// <summary>Known structure: short text of few words, redacted; a list of tokens keeps its JSON form.</summary>
+    /// <summary>Known structure: short text of few words (one where nothing is captured), redacted; a list of tokens keeps its JSON form.</summary>
     internal bool Structural(SpanBatch batch, in DirtyAttribute attribute, out CleanValue value)
     {
         value = default;
@@ -113,6 +123,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     {
         value = default;
         if (text.IsEmpty || text.Length > MaxStructuralBytes || text.ContainsAnyInRange((byte)0, (byte)31) || text.Count((byte)' ') >= MaxStructuralWords) return false;
+        if (IsStrict && kind == ValueKind.Text && !LedgerText.IsToken(text, MaxTokenBytes)) return false;
         return TryRedact(text, kind, out value) && value.Length <= MaxStructuralBytes;
     }
 
@@ -139,6 +150,32 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
         return (end < 0 ? first : first[..end]).Trim((byte)'"');
     }
 
+    /// <summary>
+    /// A pointer to content that is kept elsewhere: an address without credentials, query and fragment (<c>?…</c> says that something was cut), redacted, or one token. Content in the form of an
+    /// address (<c>data:</c>, percent-encoded text) is none.
+    /// </summary>
+    internal bool Reference(ReadOnlySpan<byte> text, out CleanValue value)
+    {
+        value = default;
+        int scheme = text.IndexOf("://"u8);
+        if (scheme <= 0) return !System.Text.Ascii.EqualsIgnoreCase(text[..Math.Min(5, text.Length)], "data:"u8) && LedgerText.IsToken(text, MaxTokenBytes) && TryRedact(text, ValueKind.Text, out value);
+        int end = text.IndexOfAny((byte)'?', (byte)'#');
+        var address = end < 0 ? text : text[..end];
+        int host = scheme + 3;
+        if (host > address.Length || address.Length > MaxReferenceBytes || address.IndexOfAnyExcept(ReferenceBytes) >= 0) return false;
+        int slash = address[host..].IndexOf((byte)'/');
+        int credentials = (slash < 0 ? address[host..] : address.Slice(host, slash)).LastIndexOf((byte)'@');
+        int length = address.Length - credentials - 1;
+        Span<byte> clean = stackalloc byte[MaxReferenceBytes];
+        address[..host].CopyTo(clean);
+        address[(host + credentials + 1)..].CopyTo(clean[host..]);
+        if (!TryRedact(clean[..length], ValueKind.Text, out value)) return false;
+        if (end < 0) return true;
+        Texts.Write("?…"u8); // directly behind what was appended
+        value = value with { Length = value.Length + "?…"u8.Length };
+        return true;
+    }
+
     /// <summary>An id stays when it may stand in a ledger entry; else its pseudonym stands.</summary>
     internal CleanValue Identifier(ReadOnlySpan<byte> text, ReadOnlySpan<byte> prefix) =>
         LedgerText.IsClean(text, Redactor) ? Append(text) : Pseudonymous(Scope.PseudonymKey, prefix, text);
@@ -146,8 +183,13 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     internal CleanValue User(ReadOnlySpan<byte> text) => Pseudonymous(Scope.PseudonymKey, "u_"u8, text);
 
     /// <summary>Opaque staff ids stay; anything like an address or a name of several words becomes a pseudonym that outlives shredding.</summary>
-    internal CleanValue Staff(ReadOnlySpan<byte> text) =>
-        text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text, Redactor) ? Append(text) : Pseudonymous(Scope.StaffKey, "s_"u8, text);
+    internal CleanValue Staff(ReadOnlySpan<byte> text)
+    {
+        if (text.Length <= MaxTokenBytes && !text.Contains((byte)'@') && LedgerText.IsClean(text, Redactor)) return Append(text);
+        var value = Pseudonymous(Scope.StaffKey, "s_"u8, text);
+        if (!IsStrict) StaffNames.Add(Text(value), text, Redactor); // where nothing is captured, no name is either
+        return value;
+    }
 
     /// <summary>A sender's own hash can be guessed back for small values, so it is kept only under the scope's key.</summary>
     internal CleanValue Hash(ReadOnlySpan<byte> text)
@@ -184,7 +226,7 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
     /// <summary>W3C tracestate members whose keys and values are clean tokens.</summary>
     internal bool KeepsTraceState(ReadOnlySpan<byte> state)
     {
-        if (state.Length > 512) return false;
+        if (IsStrict || state.Length > 512) return false;
         foreach (var range in state.Split((byte)','))
         {
             var member = state[range].Trim((byte)' ');
@@ -233,5 +275,9 @@ internal sealed class ContentGate(RuleSet rules) : IDisposable
         return true;
     }
 
-    public void Dispose() => Texts.Dispose();
+    public void Dispose()
+    {
+        Texts.Dispose();
+        StaffNames.Dispose();
+    }
 }

@@ -4,7 +4,7 @@ using System.Text;
 namespace Evident.Ingest;
 
 /// <summary>What may become of an attribute (docs/conventions.md).</summary>
-internal enum AttributeClass : byte { Unknown, Structural, Number, Flag, Identifier, User, Tenant, Staff, Hash, Payload }
+internal enum AttributeClass : byte { Unknown, Structural, Number, Flag, Identifier, User, Tenant, Staff, Hash, Reference, Payload }
 
 /// <summary>One row of the table. <see cref="Special"/> marks aliases that feed a decision rather than one field.</summary>
 internal sealed record Convention(string Alias, string Canonical, AttributeClass Class, int Priority, string Source)
@@ -13,9 +13,15 @@ internal sealed record Convention(string Alias, string Canonical, AttributeClass
     internal SpecialAlias Special { get; init; }
     internal int Role { get; init; } = -1;
 
-    /// <summary>Length of the prefix for <c>x.*</c>, 0 for an exact alias.</summary>
+    /// <summary>Length of the prefix for <c>x.*</c> and <c>x.*y</c>, 0 for an exact alias.</summary>
     internal int Prefix { get; init; }
+
+    /// <summary>Of class <see cref="AttributeClass.Reference"/>: the payload role that is kept elsewhere.</summary>
+    internal string? Elsewhere { get; init; }
 }
+
+/// <summary>An alias with a star inside.</summary>
+internal sealed record InnerAlias(byte[] Beginning, byte[] End, Convention Row);
 
 internal enum SpecialAlias : byte { None, StepKind, Decision, Reason }
 
@@ -30,6 +36,7 @@ public sealed class Conventions
 
     private readonly string table;
     private readonly Utf8Map<Convention> exact, prefixes;
+    private readonly List<InnerAlias> inner = [];
 
     private Conventions(string table)
     {
@@ -40,7 +47,8 @@ public sealed class Conventions
         {
             if (line.Length == 0 || line[0] == '#') continue;
             var row = ParseRow(line);
-            if (row.Prefix > 0) prefixRows.Add(row.Alias[..row.Prefix], row);
+            if (row.Prefix > 0 && row.Prefix < row.Alias.Length - 1) inner.Add(new InnerAlias(Encoding.UTF8.GetBytes(row.Alias[..row.Prefix]), Encoding.UTF8.GetBytes(row.Alias[(row.Prefix + 1)..]), row));
+            else if (row.Prefix > 0) prefixRows.Add(row.Alias[..row.Prefix], row);
             else exactRows.Add(row.Alias, row);
         }
         exact = new Utf8Map<Convention>(exactRows);
@@ -74,23 +82,29 @@ public sealed class Conventions
         int role = kind == AttributeClass.Payload ? PayloadRole.IndexOf(cells[1]) : -1;
         var special = cells[1] switch { "step.kind" => SpecialAlias.StepKind, "decision" => SpecialAlias.Decision, "approval.reason" when cells[0] is "reason" or "comment" or "note" => SpecialAlias.Reason, _ => SpecialAlias.None };
         var field = Field.None;
-        if (kind != AttributeClass.Payload && special == SpecialAlias.None && cells[1] != "-" && !Fields.TryParse(cells[1], out field))
+        if (kind is not (AttributeClass.Payload or AttributeClass.Reference) && special == SpecialAlias.None && cells[1] != "-" && !Fields.TryParse(cells[1], out field))
             throw new InvalidOperationException($"the alias table maps {cells[0]} to {cells[1]}, which is no canonical field");
-        if (kind == AttributeClass.Payload && role < 0)
+        if ((kind == AttributeClass.Payload && role < 0) || (kind == AttributeClass.Reference && PayloadRole.IndexOf(cells[1]) < 0))
             throw new InvalidOperationException($"the alias table maps {cells[0]} to {cells[1]}, which is no payload role");
         return new Convention(cells[0], cells[1], kind, int.Parse(cells[3], CultureInfo.InvariantCulture), cells[4])
         {
             Field = field,
             Special = special,
             Role = role,
-            Prefix = cells[0].EndsWith('*') ? cells[0].Length - 1 : 0,
+            Prefix = Math.Max(0, cells[0].IndexOf('*', StringComparison.Ordinal)),
+            Elsewhere = kind == AttributeClass.Reference ? cells[1] : null,
         };
     }
+
+    /// <summary>The payload role that an attribute of this name points to; null when it is no reference.</summary>
+    public string? Elsewhere(string key) => Find(Encoding.UTF8.GetBytes(key))?.Elsewhere;
 
     /// <summary>The row for a key, or null; allocates nothing.</summary>
     internal Convention? Find(ReadOnlySpan<byte> key)
     {
         if (exact.TryGet(key, out var row)) return row;
+        foreach (var alias in inner)
+            if (key.Length > alias.Beginning.Length + alias.End.Length && key.EndsWith(alias.End) && key.StartsWith(alias.Beginning)) return alias.Row;
         Convention? best = null;
         for (int from = 0, parts = 0; parts < MaxPrefixParts; parts++)
         {

@@ -8,7 +8,7 @@ namespace Evident.Ingest;
 /// Gathers what the gate did not keep of one span, puts it together per role, redacts it, and hands it to the sealer: one payload per role. A role that arrived as one value
 /// is that value; what arrived flattened, and everything of the roles <c>attributes</c>, <c>events</c>, <c>exception</c> and <c>resource</c>, becomes one JSON object.
 /// </summary>
-internal sealed class PayloadParts : IDisposable
+internal sealed class PayloadParts(StructureKey structureKey) : IDisposable
 {
     private static readonly byte[][] RoleNames = [.. PayloadRole.Names.Select(Encoding.ASCII.GetBytes)];
 
@@ -71,14 +71,19 @@ internal sealed class PayloadParts : IDisposable
         rolesPresent &= ~(1u << role);
     }
 
-    /// <summary>Redacts and seals each role; payload entries go to <paramref name="core"/>, references and commitments to <paramref name="seal"/>.</summary>
-    internal void SealAll(SpanBatch batch, ContentGate gate, bool keepLong, IPayloadSealer sealer, ByteSink core, ByteSink seal)
+    /// <summary>
+    /// Redacts and seals each role, or leaves of it what the capture mode says; payload entries go to <paramref name="core"/>, references and commitments, or fingerprints, to
+    /// <paramref name="seal"/>. False when there is no payload.
+    /// </summary>
+    internal bool SealAll(SpanBatch batch, ContentGate gate, bool keepLong, IPayloadSealer sealer, ByteSink core, ByteSink seal)
     {
-        if (rolesPresent == 0) return;
+        if (rolesPresent == 0) return false;
+        if (gate.Mode == CaptureMode.OptOut) return true;
         for (int role = 0; role < PayloadRole.Attributes; role++)
             if (Holds(role) && role != PayloadRole.Exception) LeaveOneWhole(role);
         for (int role = 0; role < PayloadRole.Count; role++)
             if (Holds(role)) SealRole(role, batch, gate, keepLong, sealer, core, seal);
+        return true;
     }
 
     // When a role has a whole value, the one of the best alias is the payload and everything else about it goes to the attributes.
@@ -102,15 +107,29 @@ internal sealed class PayloadParts : IDisposable
         redacted.Clear();
         canonical.Clear();
         if (!WriteWhole(role, batch)) WriteObject(role, batch, gate);
-        gate.Redactor.Redact(original.Written, redacted, gate.Tally);
+        var comparable = CanonicalJson.TryWrite(original.Written, canonical) ? canonical.Written : original.Written;
+        if (gate.Mode == CaptureMode.Structure)
+        {
+            SpanEncoding.UncapturedEntry(core, RoleNames[role], original.Length);
+            structureKey.Write(gate.Scope, comparable, seal);
+            return;
+        }
 
-        bool isCanonical = CanonicalJson.TryWrite(original.Written, canonical);
         Span<byte> hash = stackalloc byte[32];
-        HMACSHA256.HashData(gate.Scope.FingerprintKey, isCanonical ? canonical.Written : original.Written, hash);
-        SpanEncoding.PayloadEntry(core, RoleNames[role], hash, redacted.Length);
+        HMACSHA256.HashData(gate.Scope.FingerprintKey, comparable, hash);
         Span<byte> reference = stackalloc byte[SpanEncoding.ReferenceBytes];
         Span<byte> commitment = stackalloc byte[SpanEncoding.CommitmentBytes];
-        sealer.Seal(gate.Scope, PayloadRole.Names[role], keepLong, redacted.Written, reference, commitment);
+        if (gate.Mode == CaptureMode.Full)
+        {
+            SpanEncoding.PayloadEntry(core, RoleNames[role], hash, original.Length);
+            sealer.SealInFull(gate.Scope, PayloadRole.Names[role], original.Written, reference, commitment);
+        }
+        else
+        {
+            gate.Redactor.Redact(original.Written, redacted, gate.Tally);
+            SpanEncoding.PayloadEntry(core, RoleNames[role], hash, redacted.Length);
+            sealer.Seal(gate.Scope, PayloadRole.Names[role], keepLong, redacted.Written, reference, commitment);
+        }
         seal.Write(reference);
         seal.Write(commitment);
     }
@@ -166,6 +185,7 @@ internal sealed class PayloadParts : IDisposable
             case ValueKind.Text: original.WriteJsonString(bytes); break;
             case ValueKind.Json: original.Write(bytes); break;
             case ValueKind.Bytes when Utf8.IsValid(bytes): original.WriteJsonString(bytes); break;
+            case ValueKind.Bytes when gate.Mode != CaptureMode.Redacted: original.WriteJsonString(Encoding.ASCII.GetBytes(Convert.ToBase64String(bytes))); break;
             case ValueKind.Bytes:
                 // Binary keeps its base64 form in JSON, where no detector would see through it: it is redacted before.
                 using (var binary = new ByteSink())

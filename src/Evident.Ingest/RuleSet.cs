@@ -226,7 +226,7 @@ public sealed class RuleSet
         foreach (string name in own.Rules.Keys)
             if (byName.TryGetValue(name, out int index)) on[index] = true;
         var names = new SecretNames(everyone.Names.Concat(own.Names), everyone.NotNames.Concat(own.NotNames));
-        return new TenantRules(new Redactor(this, new RuleIndex(on, names, shapes)), options.AllowListOnly ? new AllowList(everyone.Allow.Concat(own.Allow)) : null);
+        return new TenantRules(new Redactor(this, new RuleIndex(on, names, shapes)), new AllowList(everyone.Allow.Concat(own.Allow)), options.AllowListOnly);
     }
 
     // ---- the canonical text ------------------------------------------------------------------------------------------------
@@ -262,8 +262,9 @@ public sealed class RuleSet
 }
 
 /// <summary>What is in force for one tenant.</summary>
-/// <param name="Allowed">Null where the content gate decides by itself.</param>
-internal sealed record TenantRules(Redactor Redactor, AllowList? Allowed);
+/// <param name="Allowed">Keys that stay where the content gate does not decide by itself.</param>
+/// <param name="AllowedOnly">It does not: what is not listed is sealed.</param>
+internal sealed record TenantRules(Redactor Redactor, AllowList Allowed, bool AllowedOnly);
 
 /// <summary>Keys that stay in traces where only allowed ones do.</summary>
 internal sealed class AllowList

@@ -24,4 +24,7 @@ public interface IPayloadSealer
     /// <param name="ref29">Receives ASCII <c>vr_</c> + 26 characters.</param>
     /// <param name="commitment32">Receives the salted commitment to the bytes.</param>
     void Seal(Scope scope, string role, bool keepLong, ReadOnlySpan<byte> redacted, Span<byte> ref29, Span<byte> commitment32);
+
+    /// <summary>Seals a payload as it was sent, under the debug class, whatever became of its run. Only where <see cref="CaptureMode.Full"/> is in force.</summary>
+    void SealInFull(Scope scope, string role, ReadOnlySpan<byte> original, Span<byte> ref29, Span<byte> commitment32);
 }

@@ -1,30 +1,33 @@
 namespace Evident.Ingest;
 
 /// <summary>
-/// The clean form of a resource, made once for all consecutive spans of one request that share it, with the same scope and class: its kept attributes, and the reference to its
+/// The clean form of a resource, made once for all consecutive spans of one request that share it, with the same scope, class and mode of capture: its kept attributes, and the reference to its
 /// sealed rest.
 /// </summary>
-internal sealed class SealedResource
+internal sealed class SealedResource(StructureKey structureKey)
 {
-    private readonly PayloadParts parts = new();
+    private readonly PayloadParts parts = new(structureKey);
     private readonly ByteSink core = new(), seal = new();
     private int index = -1;
-    private bool keepLong;
+    private bool keepLong, holdsPayload;
+    private CaptureMode mode;
     private Scope? scope;
     private TenantRules? rules;
 
     internal void Forget() => index = -1;
 
-    internal void Write(SpanBatch batch, int resource, ContentGate gate, Conventions conventions, bool keepLong, IPayloadSealer sealer, ByteSink coreTo, ByteSink sealTo)
+    /// <summary>False when the resource has nothing but what is kept.</summary>
+    internal bool Write(SpanBatch batch, int resource, ContentGate gate, Conventions conventions, bool keepLong, IPayloadSealer sealer, ByteSink coreTo, ByteSink sealTo)
     {
-        if (resource != index || keepLong != this.keepLong || !ReferenceEquals(scope, gate.Scope) || !ReferenceEquals(rules, gate.Rules))
+        if (resource != index || keepLong != this.keepLong || mode != gate.Mode || !ReferenceEquals(scope, gate.Scope) || !ReferenceEquals(rules, gate.Rules))
         {
             index = -1;
             Make(batch, resource, gate, conventions, keepLong, sealer);
-            (index, this.keepLong, scope, rules) = (resource, keepLong, gate.Scope, gate.Rules);
+            (index, this.keepLong, mode, scope, rules) = (resource, keepLong, gate.Mode, gate.Scope, gate.Rules);
         }
         coreTo.Write(core.Written);
         sealTo.Write(seal.Written);
+        return holdsPayload;
     }
 
     private void Make(SpanBatch batch, int resource, ContentGate gate, Conventions conventions, bool keepLong, IPayloadSealer sealer)
@@ -48,12 +51,12 @@ internal sealed class SealedResource
                     value = row.Class switch { AttributeClass.User => gate.User(text), AttributeClass.Staff => gate.Staff(text), AttributeClass.Tenant => gate.Identifier(text, "t_"u8), _ => gate.Identifier(text, "k_"u8) };
                     kept = true;
                     break;
-                case AttributeClass.Hash when attribute.Kind == ValueKind.Text: value = gate.Hash(batch.Bytes(attribute.Text)); kept = true; break;
+                case AttributeClass.Hash when attribute.Kind == ValueKind.Text && !gate.IsStrict: value = gate.Hash(batch.Bytes(attribute.Text)); kept = true; break;
                 default: value = default; kept = false; break;
             }
             if (kept && (row?.Field > Field.None || gate.Allows(key))) SpanEncoding.KeyedValue(core, SpanEncoding.ResourceAttribute, key, value, gate.Text(value));
             else parts.Add(PayloadRole.Resource, key, attribute);
         }
-        parts.SealAll(batch, gate, keepLong, sealer, core, seal);
+        holdsPayload = parts.SealAll(batch, gate, keepLong, sealer, core, seal);
     }
 }

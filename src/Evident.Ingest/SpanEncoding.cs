@@ -2,16 +2,16 @@ using System.Buffers.Binary;
 
 namespace Evident.Ingest;
 
-/// <summary>The writing side of docs/span-format.md, version 1: one core (hashed), one seal (vault references and commitments, not hashed).</summary>
+/// <summary>The writing side of docs/span-format.md, version 1: one core (hashed), one seal (vault references and commitments, or fingerprints of what was not captured; not hashed).</summary>
 internal static class SpanEncoding
 {
     internal const byte Version = 1;
-    internal const int ReferenceBytes = 29, CommitmentBytes = 32;
+    internal const int ReferenceBytes = 29, CommitmentBytes = 32, FingerprintBytes = 32;
 
     // Field numbers of the core.
     internal const int Trace = 1, Span = 2, Parent = 3, Name = 4, Kind = 5, OtlpKind = 6, Start = 7, End = 8, Status = 9, ScopeId = 10, Instrumentation = 11, Flags = 12,
         TraceState = 13, DroppedAttributes = 14, DroppedEvents = 15, DroppedLinks = 16, ConventionsVersion = 17, CanonicalField = 20, Attribute = 21, ResourceAttribute = 22,
-        Event = 23, Link = 24, Payload = 25;
+        Event = 23, Link = 24, Payload = 25, Capture = 26, Uncaptured = 27;
 
     // Field numbers inside an attribute or canonical field: the key (or number), then exactly one value.
     internal const int KeyPart = 1, TextValue = 2, FlagValue = 3, IntegerValue = 4, NumberValue = 5, JsonValue = 6;
@@ -88,6 +88,15 @@ internal static class SpanEncoding
         Varint(to, (ulong)(2 + role.Length + 2 + hash32.Length + 1 + VarintLength((ulong)bytes)));
         Bytes(to, 1, role);
         Bytes(to, 2, hash32);
+        Integer(to, 3, (ulong)bytes);
+    }
+
+    /// <summary>A payload that was not captured: its fingerprint stands in the seal, so that a retry after a restart, under another key, has the same digest.</summary>
+    internal static void UncapturedEntry(ByteSink to, ReadOnlySpan<byte> role, long bytes)
+    {
+        Varint(to, (Uncaptured << 3) | 2);
+        Varint(to, (ulong)(2 + role.Length + 1 + VarintLength((ulong)bytes)));
+        Bytes(to, 1, role);
         Integer(to, 3, (ulong)bytes);
     }
 }

@@ -52,7 +52,7 @@ internal sealed partial class CleaningDesk
             parts.Demote(PayloadRole.ApprovalReason, "comment"u8);
         }
         // A reason that is a code may stay in the open.
-        if (!Has(Field.ApprovalReason) && parts.TryGetText(PayloadRole.ApprovalReason, out var reason) && gate.KeepsKey(batch.Bytes(reason.Text), default) && gate.Unknown(batch, reason, out var code))
+        if (!gate.IsStrict && !Has(Field.ApprovalReason) && parts.TryGetText(PayloadRole.ApprovalReason, out var reason) && gate.KeepsKey(batch.Bytes(reason.Text), default) && gate.Unknown(batch, reason, out var code))
         {
             Set(Field.ApprovalReason, code);
             parts.Remove(PayloadRole.ApprovalReason);

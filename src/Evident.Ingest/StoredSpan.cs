@@ -16,6 +16,11 @@ public sealed record SpanLink(TraceId TraceId, SpanId SpanId, IReadOnlyList<Span
 /// <summary>What a span keeps of a payload: <see cref="Hash"/> is <c>hmac-sha256:</c> + hex, the scope-keyed fingerprint of the original; <see cref="Bytes"/> the size as sealed.</summary>
 public sealed record PayloadReference(string Role, string Ref, string Hash, long Bytes, byte[] Commitment);
 
+/// <summary>What a span keeps of a payload that was not captured (mode <c>structure</c>).</summary>
+/// <param name="Fingerprint"><c>once-hmac-sha256:</c> + id of the key (16 hex digits) + <c>:</c> + 64 hex digits; the key was only ever in the memory of the process that received the span.</param>
+/// <param name="Bytes">Size as sent.</param>
+public sealed record UncapturedPayload(string Role, string Fingerprint, long Bytes);
+
 /// <summary>The one error for bytes that are no encoded span of a version that this build reads.</summary>
 public sealed class SpanFormatException(string message) : Exception(message);
 
@@ -51,6 +56,21 @@ public sealed class StoredSpan
     public IReadOnlyList<SpanEvent> Events { get; private set; } = [];
     public IReadOnlyList<SpanLink> Links { get; private set; } = [];
     public IReadOnlyList<PayloadReference> Payloads { get; private set; } = [];
+
+    /// <summary>Why the span's payloads are not there, or that they are there as sent; <see cref="CaptureMode.Redacted"/> when neither is to be said.</summary>
+    public CaptureMode Capture { get; private set; }
+
+    public IReadOnlyList<UncapturedPayload> Uncaptured { get; private set; } = [];
+
+    /// <summary>What two payloads of that role are compared by, captured or not; null when the span has none.</summary>
+    public string? Fingerprint(string role)
+    {
+        foreach (var payload in Payloads)
+            if (payload.Role == role) return payload.Hash;
+        foreach (var payload in Uncaptured)
+            if (payload.Role == role) return payload.Fingerprint;
+        return null;
+    }
 
     /// <summary>A field as text, numbers in their invariant form; null when absent.</summary>
     public string? Text(Field field) => !Fields.TryGetValue(field, out var value) ? null : value.Kind switch
@@ -109,6 +129,7 @@ public sealed class StoredSpan
         var events = new List<SpanEvent>();
         var links = new List<SpanLink>();
         var payloads = new List<PayloadReference>();
+        var uncaptured = new List<UncapturedPayload>();
         var reader = new ProtobufReader(core, origin, 1);
         while (reader.NextTag())
         {
@@ -140,12 +161,15 @@ public sealed class StoredSpan
                 case (SpanEncoding.Event << 3) | 2: events.Add(ReadEvent(reader.ReadBytes(out int a7), a7)); break;
                 case (SpanEncoding.Link << 3) | 2: links.Add(ReadLink(reader.ReadBytes(out int a8), a8)); break;
                 case (SpanEncoding.Payload << 3) | 2: payloads.Add(ReadPayload(reader.ReadBytes(out int a9), a9, seal, payloads.Count)); break;
+                case SpanEncoding.Capture << 3: Capture = (CaptureMode)(byte)Math.Min(reader.ReadVarint(), 255); break;
+                case (SpanEncoding.Uncaptured << 3) | 2: uncaptured.Add(ReadUncaptured(reader.ReadBytes(out int a10), a10, seal, uncaptured.Count)); break;
                 default: reader.Skip(); break;
             }
         }
-        if (seal.Length != payloads.Count * (SpanEncoding.ReferenceBytes + SpanEncoding.CommitmentBytes))
+        if (payloads.Count > 0 && uncaptured.Count > 0) throw new SpanFormatException("cannot read an encoded span: some of its payloads are captured and some are not");
+        if (seal.Length != payloads.Count * (SpanEncoding.ReferenceBytes + SpanEncoding.CommitmentBytes) + uncaptured.Count * UncapturedBytes)
             throw new SpanFormatException("cannot read an encoded span: it has not one vault reference for each payload");
-        (Fields, Attributes, ResourceAttributes, Events, Links, Payloads) = (fields, attributes, resource, events, links, payloads);
+        (Fields, Attributes, ResourceAttributes, Events, Links, Payloads, Uncaptured) = (fields, attributes, resource, events, links, payloads, uncaptured);
     }
 
     private static long Count(ref ProtobufReader reader) => (long)Math.Min(reader.ReadVarint(), uint.MaxValue);
@@ -241,8 +265,30 @@ public sealed class StoredSpan
         return new PayloadReference(role, Encoding.Latin1.GetString(own[..SpanEncoding.ReferenceBytes]), hash, (long)Math.Min(bytes, long.MaxValue), own[SpanEncoding.ReferenceBytes..].ToArray());
     }
 
+    private const int UncapturedBytes = StructureKey.IdBytes + SpanEncoding.FingerprintBytes;
+
+    private static UncapturedPayload ReadUncaptured(ReadOnlySpan<byte> data, int origin, ReadOnlySpan<byte> seal, int index)
+    {
+        string role = "";
+        ulong bytes = 0;
+        var reader = new ProtobufReader(data, origin, 1);
+        while (reader.NextTag())
+        {
+            switch (reader.Tag)
+            {
+                case 0x0a: role = Encoding.UTF8.GetString(reader.ReadBytes(out _)); break;
+                case 0x18: bytes = reader.ReadVarint(); break;
+                default: reader.Skip(); break;
+            }
+        }
+        if (seal.Length < (index + 1) * UncapturedBytes) OtlpDecodeException.Throw(origin, "a fingerprint for the payload");
+        var own = seal.Slice(index * UncapturedBytes, UncapturedBytes);
+        return new UncapturedPayload(
+            role, $"once-hmac-sha256:{Convert.ToHexStringLower(own[..StructureKey.IdBytes])}:{Convert.ToHexStringLower(own[StructureKey.IdBytes..])}", (long)Math.Min(bytes, long.MaxValue));
+    }
+
     /// <summary>
-    /// One span from its revisions, oldest receipt first: per field, attribute, payload role and id the later receipt wins; an unset status, a missing end time, parent or name
+    /// One span from its revisions, oldest receipt first: per field, attribute, payload role and id the later receipt wins, but what was not captured never hides what was; an unset status, a missing end time, parent or name
     /// and a plain kind never replace what is known; events and links are united.
     /// </summary>
     public static StoredSpan Merge(IReadOnlyList<StoredSpan> revisionsOldestFirst)
@@ -256,6 +302,7 @@ public sealed class StoredSpan
         var seenEvents = new HashSet<string>(StringComparer.Ordinal);
         var links = new Dictionary<SpanKey, SpanLink>();
         var payloads = new Dictionary<string, PayloadReference>(StringComparer.Ordinal);
+        var uncaptured = new Dictionary<string, UncapturedPayload>(StringComparer.Ordinal);
         var attributes = new Dictionary<string, SpanAttribute>(StringComparer.Ordinal);
         var resource = new Dictionary<string, SpanAttribute>(StringComparer.Ordinal);
         foreach (var next in revisionsOldestFirst)
@@ -280,7 +327,14 @@ public sealed class StoredSpan
             foreach (var (field, value) in next.Fields) fields[field] = value;
             foreach (var attribute in next.Attributes) attributes[attribute.Key] = attribute;
             foreach (var attribute in next.ResourceAttributes) resource[attribute.Key] = attribute;
-            foreach (var payload in next.Payloads) payloads[payload.Role] = payload;
+            foreach (var payload in next.Payloads)
+            {
+                payloads[payload.Role] = payload;
+                uncaptured.Remove(payload.Role);
+            }
+            foreach (var payload in next.Uncaptured)
+                if (!payloads.ContainsKey(payload.Role)) uncaptured[payload.Role] = payload; // what one revision sealed is still there
+            merged.Capture = next.Payloads.Count > 0 || next.Capture != CaptureMode.Redacted ? next.Capture : merged.Capture;
             foreach (var link in next.Links) links[new SpanKey(link.TraceId, link.SpanId)] = link;
             foreach (var e in next.Events)
                 if (seenEvents.Add($"{e.TimeNanos}\n{e.Name}\n{string.Join('\n', e.Attributes)}")) events.Add(e);
@@ -291,6 +345,7 @@ public sealed class StoredSpan
         merged.Events = events;
         merged.Links = [.. links.Values];
         merged.Payloads = [.. payloads.Values];
+        merged.Uncaptured = [.. uncaptured.Values];
         return merged;
     }
 }

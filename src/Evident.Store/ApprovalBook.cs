@@ -81,9 +81,12 @@ internal sealed class ApprovalCase
     public const ulong ClockSkewNanos = 2_000_000_000;
 
     public bool? Compare(string? executedArgs, string? executedScope) =>
-        ApprovedArgs is null || executedArgs is null || ApprovedScope != executedScope || (State == "edited" && !ArgsDecided)
-            ? null // fingerprints of two scopes have two keys; an edit whose result was not told cannot be compared
+        ApprovedArgs is null || executedArgs is null || ApprovedScope != executedScope || !KeyOf(ApprovedArgs).SequenceEqual(KeyOf(executedArgs)) || (State == "edited" && !ArgsDecided)
+            ? null // fingerprints of two scopes, and of what was not captured by two processes, have two keys; an edit whose result was not told cannot be compared
             : ApprovedArgs == executedArgs;
+
+    // What stands before the digest: the algorithm, and where there is one the id of its key.
+    private static ReadOnlySpan<char> KeyOf(string fingerprint) => fingerprint.AsSpan(0, fingerprint.LastIndexOf(':') + 1);
 }
 
 /// <summary>What adding a fact changed.</summary>

@@ -39,7 +39,7 @@ internal sealed record ApprovalFact(
         return new ApprovalFact(
             new SpanKey(span.TraceId, span.SpanId), span.Text(Field.ApprovalId), span.Text(Field.ToolCallId), span.Text(Field.RunId), span.Text(Field.SessionId),
             span.Text(Field.ToolName), requestedAt, decidedAt, state, span.Text(Field.ApproverId), span.Text(Field.ApproverRole), span.Text(Field.ApprovalReason),
-            span.Payload("approval.reason")?.Ref, span.Text(Field.RiskLevel), (span.Payload("approval.args") ?? (fromTool ? null : span.Payload("tool.args")))?.Hash,
+            span.Payload("approval.reason")?.Ref, span.Text(Field.RiskLevel), span.Fingerprint("approval.args") ?? (fromTool ? null : span.Fingerprint("tool.args")),
             span.ScopeId, fromTool);
     }
 }
@@ -68,7 +68,7 @@ internal sealed record ExecutionFact(
 
         return new ExecutionFact(
             new SpanKey(span.TraceId, span.SpanId), span.Text(Field.ApprovalId), span.Text(Field.ToolCallId), span.Text(Field.RunId), span.Text(Field.SessionId),
-            span.Text(Field.ToolName), span.StartNanos, Math.Max(span.StartNanos, span.EndNanos), span.Payload("tool.args")?.Hash, span.ScopeId,
+            span.Text(Field.ToolName), span.StartNanos, Math.Max(span.StartNanos, span.EndNanos), span.Fingerprint("tool.args"), span.ScopeId,
             span.Result(), tools.Decide(span.Text(Field.ToolName), span.Text(Field.SideEffectLevel)), span.Flag(Field.ApprovalRequired) == true,
             span.Integer(Field.Attempt) ?? 1);
     }

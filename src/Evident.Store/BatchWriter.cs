@@ -15,8 +15,8 @@ internal sealed record LedgerSnapshot(string Origin, LedgerHead Head, string Ide
 /// process must exit with 70 so that the next start looks.
 /// </summary>
 internal sealed class BatchWriter(
-    StoreOptions options, IClock clock, VaultStore vault, LedgerLog ledger, PartitionSet partitions, ApprovalBook approvals, WriteQueue queue, Func<Vitals> vitals,
-    Action<string, Exception?> log) : IDisposable
+    StoreOptions options, IClock clock, VaultStore vault, LedgerLog ledger, PartitionSet partitions, ApprovalBook approvals, WriteQueue queue, DebugSessions debug,
+    Func<Vitals> vitals, Action<string, Exception?> log) : IDisposable
 {
     private const int MaxUnsealedSpans = 250_000; // then they are sealed at once: a start after a crash reads them again, some 2 us each
 
@@ -51,17 +51,19 @@ internal sealed class BatchWriter(
 
     /// <summary>
     /// Finishes what the last run owed: entries that were committed to a partition and are not yet in the ledger. Runs on the opening thread, before
-    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run. The redaction rules come
-    /// behind it: what was owed was redacted by those before.
+    /// anything is accepted, through the same append as the live path. The first heartbeat comes before it: what is appended now is of this run. Redaction rules and
+    /// capture policy come behind it: what was owed was taken in under those before.
     /// </summary>
     /// <param name="finish">What else the last run left half done, for which the ledger is needed.</param>
-    public void Recover(RuleRecord rules, Action finish)
+    public void Recover(RuleRecord rules, CaptureRecord capture, Action finish)
     {
         heartbeat.Beat(Heartbeat.Started, spans: 0);
         Roll(clock.UnixMillis);
         Reseal(partition!);
         Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
         rules.Record();
+        capture.Record();
+        debug.Recover(ledger);
         finish();
         partition.Begin();
         partition.ClearOutbox();
@@ -96,6 +98,11 @@ internal sealed class BatchWriter(
                 if (heartbeat.IsDue)
                 {
                     heartbeat.Beat(Heartbeat.Running, accepted);
+                    Show(null);
+                }
+
+                if (debug.IsDue && debug.CloseDue(ledger))
+                {
                     Show(null);
                 }
 

@@ -22,6 +22,8 @@ public sealed class EvidentStore : IDisposable
     private readonly PartitionSet partitions;
     private readonly LedgerLog ledger;
     private readonly WriteQueue queue;
+    private readonly DebugSessions debug;
+    private readonly IdentityRegister identities;
     private readonly IngestPipeline pipeline;
     private readonly BatchWriter writer;
     private readonly Projections projections;
@@ -58,14 +60,20 @@ public sealed class EvidentStore : IDisposable
         this.ledger = ledger;
         ledgerDirectory = LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
-        pipeline = new IngestPipeline(options, vault, queue);
+        var inFull = new FullCapture(clock);
+        debug = Held(open, new DebugSessions(options, inFull, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
+        identities = Held(open, IdentityRegister.Open(options.DataDirectory, () => vault.ResolveScope(DefaultWorkspace, []).StaffKey, log));
+        pipeline = new IngestPipeline(options, vault, queue, inFull, identities);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
         writer = Held(open, new BatchWriter(
-            options, clock, vault, ledger, partitions, approvals, queue,
+            options, clock, vault, ledger, partitions, approvals, queue, debug,
             () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
         var newest = new NewestEntry(ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log);
         VaultActs.RefuseOldKeystore(vault, newest, ledger.Head.Size);
-        writer.Recover(new RuleRecord(options.Redaction, ledger, newest), () => VaultActs.FinishShredding(options, clock, vault, ledger, log));
+        writer.Recover(
+            new RuleRecord(options.Redaction, ledger, newest),
+            new CaptureRecord(options.Capture, () => pipeline.ScopesOf(DefaultWorkspace).Resolve([]), ledger, newest, clock),
+            () => VaultActs.FinishShredding(options, clock, vault, ledger, log));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
@@ -123,6 +131,9 @@ public sealed class EvidentStore : IDisposable
 
     /// <summary>What redaction found in what was accepted, per rule, since the start.</summary>
     public RedactionCounters Redactions => pipeline.Redactions;
+
+    /// <summary>What is captured of whom.</summary>
+    public CapturePolicy Capture => options.Capture;
 
     public VaultStatus Vault => vault.Status();
 
@@ -352,6 +363,34 @@ public sealed class EvidentStore : IDisposable
     /// <summary>Rotation, shredding, legal holds and retention of the vault.</summary>
     public VaultActs VaultActs => vaultActs;
 
+    /// <summary>
+    /// The name or address behind a staff pseudonym; null when it is not in the register. The ledger says that it was asked for, durably, before the answer is looked up.
+    /// </summary>
+    /// <param name="staffId"><c>s_</c> and 32 hex digits.</param>
+    /// <exception cref="ArgumentException">The id is none, or no reason was given.</exception>
+    public async Task<string?> RevealIdentityAsync(string staffId, string reason, Actor actor, CancellationToken cancellation)
+    {
+        if (staffId.Length != 34 || !staffId.StartsWith("s_", StringComparison.Ordinal) || staffId.AsSpan(2).ContainsAnyExcept("0123456789abcdef"))
+        {
+            throw new ArgumentException("a staff pseudonym is s_ and 32 lower-case hex digits.", nameof(staffId));
+        }
+
+        await payloads.Record("identity.reveal", PayloadReads.Words(reason), actor, null, entry => entry.Set("reveal", reveal => reveal.Set("staff_id", staffId))).WaitAsync(cancellation).ConfigureAwait(false);
+        return identities.Reveal(staffId);
+    }
+
+    /// <summary>Debug sessions that wait for approval or are open, oldest first.</summary>
+    public IReadOnlyList<DebugSession> DebugSessions => debug.All;
+
+    /// <inheritdoc cref="Store.DebugSessions.RequestAsync"/>
+    public Task<DebugSession> RequestDebugAsync(DebugWish wish, string reason, Actor actor, CancellationToken cancellation) => debug.RequestAsync(wish, reason, actor, cancellation);
+
+    /// <inheritdoc cref="Store.DebugSessions.ApproveAsync"/>
+    public Task<DebugSession> ApproveDebugAsync(string id, bool singleOperator, Actor actor, CancellationToken cancellation) => debug.ApproveAsync(id, singleOperator, actor, cancellation);
+
+    /// <inheritdoc cref="Store.DebugSessions.CloseAsync"/>
+    public Task<DebugSession> CloseDebugAsync(string id, Actor actor, CancellationToken cancellation) => debug.CloseAsync(id, actor, cancellation);
+
     /// <summary>Files the cosignatures under a copy of a published note, each as a file in <c>anchors/</c> and an entry; both are durable on return.</summary>
     /// <exception cref="AnchorRefusedException">The note is not this ledger's, or carries nothing to file.</exception>
     public Task<IReadOnlyList<FiledAnchor>> FileAnchorAsync(byte[] note, Actor actor, CancellationToken cancellation) => anchors.FileAsync(note, actor, cancellation);
@@ -384,6 +423,8 @@ public sealed class EvidentStore : IDisposable
         partitions.Dispose(); // what the writer itself had opened for dedup
         ledger.Dispose();
         anchors.Dispose();
+        debug.Dispose();
+        identities.Dispose();
         vault.Dispose();
         ownership.Dispose();
     }

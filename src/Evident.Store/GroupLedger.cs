@@ -119,7 +119,7 @@ internal sealed class GroupLedger(LedgerDrafts drafts, ApprovalBook approvals, T
                 span.Earlier &= ~LedgerMarks.ApprovalExecution;
                 Add(ref span, at, LedgerMarks.ApprovalExecution, drafts.ApprovalExecution(
                     at.Source.Workspace, known, drafts.ExecutionContext(at, call ?? known.CallEntry),
-                    own ? known.ArgsMatch : known.Compare(at.Span.Payload("tool.args")?.Hash, at.Span.ScopeId), at.Scope, at.Recorded));
+                    own ? known.ArgsMatch : known.Compare(at.Span.Fingerprint("tool.args"), at.Span.ScopeId), at.Scope, at.Recorded));
             }
 
             if (own && known.ArgsTold is null) // what arrives later may decide it, or tell what was approved

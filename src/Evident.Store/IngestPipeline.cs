@@ -8,9 +8,10 @@ namespace Evident.Store;
 /// From a decoded request to a queued one, all on the caller's thread: clean, seal, decode what may concern the ledger. Thread safe. A request is in
 /// the queue whole or not at all; once it is there, nothing its caller does can change what becomes of it.
 /// </summary>
-internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, WriteQueue queue)
+/// <param name="inFull">The open debug sessions.</param>
+internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, WriteQueue queue, IFullCapture inFull, IdentityRegister identities)
 {
-    private readonly SpanCleaner cleaner = new(Conventions.Default, options.Redaction, options.Limits);
+    private readonly SpanCleaner cleaner = new(Conventions.Default, options.Redaction, options.Capture, options.Limits, inFull);
     private readonly ConcurrentDictionary<string, WorkspaceScopes> workspaces = new(StringComparer.Ordinal);
 
     public RedactionCounters Redactions { get; } = new(options.Redaction);
@@ -53,6 +54,11 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
             var scopes = ScopesOf(source.Workspace);
             var sealer = new PayloadSealer(scopes, payloads);
             clean = cleaner.Clean(dirty, scopes, sealer);
+            if (clean.Staff.Count > 0)
+            {
+                identities.Note(clean.Staff);
+            }
+
             long bytes = sealer.Bytes;
             Dictionary<int, StoredSpan>? decoded = null;
             List<int>? roots = null;
@@ -130,9 +136,20 @@ internal sealed class PayloadSealer(WorkspaceScopes scopes, SealedBatch batch) :
 
     public void Seal(Scope scope, string role, bool keepLong, ReadOnlySpan<byte> redacted, Span<byte> ref29, Span<byte> commitment32)
     {
-        int at = batch.Records.Count * PayloadReferences.Length;
         batch.Seal(scopes.VaultScope(scope), role, keepLong, redacted, ref29, commitment32);
-        Bytes += redacted.Length;
+        Add(redacted.Length, ref29);
+    }
+
+    public void SealInFull(Scope scope, string role, ReadOnlySpan<byte> original, Span<byte> ref29, Span<byte> commitment32)
+    {
+        batch.SealInFull(scopes.VaultScope(scope), role, original, ref29, commitment32);
+        Add(original.Length, ref29);
+    }
+
+    private void Add(int length, ReadOnlySpan<byte> ref29)
+    {
+        int at = (batch.Records.Count - 1) * PayloadReferences.Length;
+        Bytes += length;
         if (references is null || references.Length < at + PayloadReferences.Length)
         {
             Array.Resize(ref references, Math.Max(8 * PayloadReferences.Length, 2 * at));

@@ -43,7 +43,7 @@ internal sealed class LedgerDrafts(ToolRegistry tools)
                     if (known is { State: not "unknown" })
                     {
                         Approval(approval, at.Scope, known, span.Flag(Field.ApprovalRequired), matched: known.ExecutionSpan == span.Key().ToString() ? known.ArgsMatch
-                            : known.Compare(span.Payload("tool.args")?.Hash, span.ScopeId));
+                            : known.Compare(span.Fingerprint("tool.args"), span.ScopeId));
                     }
                     else
                     {

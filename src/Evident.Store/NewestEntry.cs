@@ -36,6 +36,9 @@ internal sealed class NewestEntry(string ledgerDirectory, string outcomes, Actio
         return Last(facts, type, Math.Max(indexed, size - MaxTail), MaxTail, size, read) ?? newest;
     }
 
+    /// <summary>The hash of the document that the newest entry of a type records.</summary>
+    public string? DocumentHash(string type, long size) => Find(type, size, static facts => facts.Text("document"u8, "hash"u8));
+
     private string? Last(LedgerFacts facts, string type, long from, int count, long size, Func<LedgerFacts, string?> read)
     {
         string? last = null;

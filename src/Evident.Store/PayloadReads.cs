@@ -14,12 +14,7 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
 
     public async Task<VaultPayload> ReadAsync(string reference, string reason, Actor actor, CancellationToken cancellation)
     {
-        byte[] words = Encoding.UTF8.GetBytes(reason.Trim());
-        if (words.Length is 0 or > MaxReasonBytes)
-        {
-            throw new ArgumentException($"opening a payload needs a reason of 1..{MaxReasonBytes} bytes; {words.Length} were given.", nameof(reason));
-        }
-
+        byte[] words = Words(reason);
         try
         {
             var info = vault.Find(reference);
@@ -35,6 +30,14 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
                 .SetIf("ref", refusal.Kind == VaultErrorKind.Malformed ? null : reference))).WaitAsync(cancellation).ConfigureAwait(false);
             throw new PayloadDeniedException(code, refusal.Message);
         }
+    }
+
+    /// <summary>The reason as it is sealed.</summary>
+    /// <exception cref="ArgumentException">There is none, or it is too long.</exception>
+    internal static byte[] Words(string reason)
+    {
+        byte[] words = Encoding.UTF8.GetBytes(reason.Trim());
+        return words.Length is > 0 and <= MaxReasonBytes ? words : throw new ArgumentException($"a reason of 1..{MaxReasonBytes} bytes is needed; {words.Length} were given.", nameof(reason));
     }
 
     // Null for what is no refusal but a failure of the vault itself.
@@ -54,7 +57,8 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
             .SetIf("id", LedgerDrafts.Clean(scope, actor.Id)).SetIf("identity_source", actor.Kind == "uid" ? "uid" : null))
         .Set("payload", payload => payload.Set("reason", one => LedgerDrafts.Sealed(one, reference, commitment, reasonBytes)));
 
-    private Task Record(string type, byte[] reason, Actor actor, string? scopeId, Action<Lj1ObjectBuilder> about)
+    /// <summary>An act with its sealed reason; completes when both are durable.</summary>
+    internal Task Record(string type, byte[] reason, Actor actor, string? scopeId, Action<Lj1ObjectBuilder> about)
     {
         var scopes = pipeline.ScopesOf(Workspace);
         var own = scopes.Resolve([]);

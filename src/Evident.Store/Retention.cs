@@ -141,12 +141,12 @@ internal sealed class Retention : IDisposable
             (oldest, newest) = (Math.Min(oldest, created), Math.Max(newest, created));
             UInt128 one = BinaryPrimitives.ReadUInt128BigEndian(reference);
             wraps[one] = offset;
-            if (holds.All.Count > 0 && holds.HoldsScope(Convert.ToHexStringLower(scope)))
+            if (holds.All.Count > 0 && !pack.IsDebug && holds.HoldsScope(Convert.ToHexStringLower(scope)))
             {
                 kept[one] = null;
             }
         });
-        if (wraps.Count > 0 && (pack.IsShort || holds.All.Count > 0))
+        if (wraps.Count > 0 && !pack.IsDebug && (pack.IsShort || holds.All.Count > 0))
         {
             // A payload is sealed before its span is stored: at midnight that is the next partition.
             string from = VaultShredding.TextOf(VaultShredding.DayOf(oldest)), to = VaultShredding.TextOf(VaultShredding.DayOf(newest) + 1);

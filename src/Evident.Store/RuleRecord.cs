@@ -15,7 +15,7 @@ internal sealed class RuleRecord(RuleSet rules, LedgerLog ledger, NewestEntry ne
     {
         string hash = LedgerFormat.HashPrefix + Convert.ToHexStringLower(rules.Hash);
         // An index that is too far behind hides the newest one; the rules are then recorded once more, which is true as well.
-        string? previous = newest.Find(EntryType, ledger.Head.Size, static facts => facts.Text("document"u8, "hash"u8));
+        string? previous = newest.DocumentHash(EntryType, ledger.Head.Size);
         if (previous != hash)
         {
             ledger.AppendOwn(EntryType, entry => entry

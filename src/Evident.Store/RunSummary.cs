@@ -250,9 +250,9 @@ internal sealed class RunSummary
         var calls = new Dictionary<(string?, string, string), int>();
         foreach (var span in ordered)
         {
-            if (span.Kind == StepKind.Tool && span.Payload("tool.args") is { } args && !(span.Integer(Field.Attempt) > 1))
+            if (span.Kind == StepKind.Tool && span.Fingerprint("tool.args") is { } args && !(span.Integer(Field.Attempt) > 1))
             {
-                var key = (span.Text(Field.ToolName), args.Hash, span.ScopeId);
+                var key = (span.Text(Field.ToolName), args, span.ScopeId);
                 if ((calls[key] = calls.GetValueOrDefault(key) + 1) == LoopCalls)
                 {
                     return span;

@@ -81,10 +81,42 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
             Scope = span.InstrumentationScope,
             Events = [.. span.Events.Select(e => new SpanEventView(Rfc3339.FormatNanos(e.TimeNanos), e.Name, Attributes(e.Attributes)))],
             Links = [.. span.Links.Select(l => new SpanLinkView(l.TraceId.ToString(), l.SpanId.ToString()))],
-            Payloads = [.. span.Payloads.Select(p => new PayloadView(p.Role, p.Ref, p.Hash, p.Bytes))],
+            Payloads = Payloads(span),
+            References = References(span),
+            Capture = span.Capture == CaptureMode.Redacted ? null : span.Capture.ToName(),
             Ledger = ledger,
             Revisions = merged.Revisions,
         };
+    }
+
+    private static List<ReferenceView>? References(StoredSpan span)
+    {
+        List<ReferenceView>? shown = null;
+        foreach (var attribute in span.Attributes)
+        {
+            if (attribute.Value.Text is { } uri && Conventions.Default.Elsewhere(attribute.Key) is { } role)
+            {
+                (shown ??= []).Add(new ReferenceView(role, attribute.Key, uri));
+            }
+        }
+
+        return shown;
+    }
+
+    private static List<PayloadView> Payloads(StoredSpan span)
+    {
+        var shown = new List<PayloadView>(span.Payloads.Count + span.Uncaptured.Count);
+        foreach (var payload in span.Payloads)
+        {
+            shown.Add(new PayloadView(payload.Role, payload.Ref, payload.Hash, payload.Bytes));
+        }
+
+        foreach (var payload in span.Uncaptured)
+        {
+            shown.Add(new PayloadView(payload.Role, null, payload.Fingerprint, payload.Bytes));
+        }
+
+        return shown;
     }
 
     // Canonical names first: a sender's own attribute never stands in for one.

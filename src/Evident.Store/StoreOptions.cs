@@ -15,6 +15,9 @@ public sealed class StoreOptions
     /// <summary>The redaction rules in force.</summary>
     public RuleSet Redaction { get; init; } = RuleSet.Default;
 
+    /// <summary>What is captured of whom.</summary>
+    public CapturePolicy Capture { get; init; } = CapturePolicy.Default;
+
     /// <summary>Spans that may wait for the writer; a request beyond it is refused with <see cref="QueueFullException"/>.</summary>
     public int QueueSpans { get; init; } = 65_536;
 

@@ -123,6 +123,14 @@ public sealed record SpanView
     public required IReadOnlyList<SpanLinkView> Links { get; init; }
     public required IReadOnlyList<PayloadView> Payloads { get; init; }
 
+    /// <summary><c>structure</c> or <c>opt_out</c>: by policy the span's payloads were not captured; <c>full</c>: they were sealed unredacted, in a debug session.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Capture { get; init; }
+
+    /// <summary>Content that is kept elsewhere; absent when there is none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ReferenceView>? References { get; init; }
+
     /// <summary>Sequence numbers of the ledger entries about this span.</summary>
     public required IReadOnlyList<long> Ledger { get; init; }
     public int Revisions { get; init; }
@@ -132,7 +140,16 @@ public sealed record SpanEventView(string Time, string Name, IReadOnlyDictionary
 
 public sealed record SpanLinkView(string TraceId, string SpanId);
 
-public sealed record PayloadView(string Role, string Ref, string Hash, long Bytes);
+/// <param name="Ref">Vault reference; null when the payload was not captured.</param>
+/// <param name="Hash">Keyed fingerprint, for comparing.</param>
+/// <param name="Bytes">Size as sealed, or as sent when it was not captured.</param>
+public sealed record PayloadView(string Role, string? Ref, string Hash, long Bytes);
+
+/// <summary>Content that the sender keeps elsewhere. Nobody here fetches it.</summary>
+/// <param name="Role">What is there: a payload role.</param>
+/// <param name="Name">The attribute that says so.</param>
+/// <param name="Uri">Its address without credentials, query and fragment, or its id.</param>
+public sealed record ReferenceView(string Role, string Name, string Uri);
 
 public sealed record ApprovalView
 {

@@ -62,11 +62,26 @@ public sealed class SealedBatch : IDisposable
         using VaultStore.Use use = vault.Enter();
         long now = vault.Clock.UnixMillis;
         Kek kek = vault.KekFor(scope.Id, now, keepLong);
+        Seal(kek, new PackName(keepLong, kek.Day), role, now, payload, ref29, commitment32);
+    }
+
+    /// <summary>The same under the debug class: kept <see cref="VaultOptions.DebugDays"/> whole day, never longer.</summary>
+    /// <param name="payload">The exact bytes as sent, at most <see cref="MaxPayloadBytes"/>.</param>
+    public void SealInFull(VaultScope scope, string role, ReadOnlySpan<byte> payload, Span<byte> ref29, Span<byte> commitment32)
+    {
+        using VaultStore.Use use = vault.Enter();
+        long now = vault.Clock.UnixMillis;
+        Kek kek = vault.DebugKekFor(scope.Id, now);
+        Seal(kek, new PackName(Long: false, kek.Day, Debug: true), role, now, payload, ref29, commitment32);
+    }
+
+    private void Seal(Kek kek, PackName pack, string role, long now, ReadOnlySpan<byte> payload, Span<byte> ref29, Span<byte> commitment32)
+    {
         Span<byte> random = stackalloc byte[RandomBytes];
         Sodium.RandomBytes(random);
         try
         {
-            Seal(kek.Scope, kek.Id, kek.Key, new PackName(keepLong, kek.Day), role, now, random, payload, ref29, commitment32);
+            Seal(kek.Scope, kek.Id, kek.Key, pack, role, now, random, payload, ref29, commitment32);
         }
         finally
         {

@@ -9,6 +9,9 @@ public sealed class VaultOptions
     /// <summary><c>master.key</c> and the keys that seal keystore generations (<c>DATA/keys</c>). Never backed up with the packs.</summary>
     public required string KeysDirectory { get; init; }
 
+    /// <summary>Whole days a payload of the debug class (unredacted, of a debug session) is kept: it opens until the end of the next UTC day.</summary>
+    public const int DebugDays = 1;
+
     /// <summary>Whole days a payload of the short class is kept at least, 0..3,650.</summary>
     public int ShortDays { get; init; } = 1;
 

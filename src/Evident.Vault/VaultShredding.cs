@@ -6,7 +6,8 @@ namespace Evident.Vault;
 /// <summary>A pack as it is named outside of the vault: <c>short-2026-05-06</c>.</summary>
 /// <param name="Day">Last UTC day on which its payloads open, days since 1970.</param>
 /// <param name="IsShort">Of the short class.</param>
-public sealed record PackId(string Name, int Day, bool IsShort);
+/// <param name="IsDebug">Of a debug session: never kept longer.</param>
+public sealed record PackId(string Name, int Day, bool IsShort, bool IsDebug);
 
 /// <summary>
 /// Keeps payloads longer, and ends them: expiry drops the keys of days that are over and their packs, whatever is in them; an early erasure gives the siblings of a payload a new key and
@@ -32,7 +33,7 @@ public sealed class VaultShredding(VaultStore vault)
         var packs = new List<PackId>(names.Count);
         foreach (PackName name in names)
         {
-            packs.Add(new PackId(name.ToString(), name.Day, !name.Long));
+            packs.Add(new PackId(name.ToString(), name.Day, name is { Long: false, Debug: false }, name.Debug));
         }
 
         return packs;

@@ -214,13 +214,18 @@ public sealed class VaultStore : IDisposable
     internal VaultOptions Options => options;
 
     /// <summary>The key of a scope for a payload that is sealed now.</summary>
-    internal Kek KekFor(string scopeId, long nowMillis, bool keepLong)
+    internal Kek KekFor(string scopeId, long nowMillis, bool keepLong) => KekFor(scopeId, nowMillis, keepLong ? options.LongDays : options.ShortDays);
+
+    /// <summary>The same for one of a debug session.</summary>
+    internal Kek DebugKekFor(string scopeId, long nowMillis) => KekFor(scopeId, nowMillis, VaultOptions.DebugDays);
+
+    private Kek KekFor(string scopeId, long nowMillis, int days)
     {
         ScopeEntry entry = ring.ById(scopeId);
         int today = VaultDay.Of(nowMillis);
         try
         {
-            return ring.KekFor(entry, today + (keepLong ? options.LongDays : options.ShortDays), today);
+            return ring.KekFor(entry, today + days, today);
         }
         catch (Exception e)
         {

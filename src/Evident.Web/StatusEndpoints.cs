@@ -33,6 +33,7 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
             new VaultStatusView("open", store.Vault.PayloadBytes),
             new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
             Redaction(),
+            Capture(),
             Open: true,
             Rfc3339.FormatMillis(startedUnixMillis));
     }
@@ -40,17 +41,47 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
     private RedactionStatusView Redaction()
     {
         var found = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (RedactionRule rule in store.Redactions.Rules.Rules)
+        RuleSet rules = store.Redactions.Rules;
+        long sum = 0;
+        int inForce = 0;
+        foreach (RedactionRule rule in rules.Rules)
         {
+            inForce += rule.On ? 1 : 0;
             if (store.Redactions.Of(rule.Index) is > 0 and var count)
             {
                 found[rule.Name] = count;
+                sum += count;
             }
         }
 
-        RuleSet rules = store.Redactions.Rules;
-        return new RedactionStatusView(rules.Version, "sha256:" + Convert.ToHexStringLower(rules.Hash), found.Values.Sum(), found);
+        return new RedactionStatusView(rules.Version, HashText(rules.Hash), inForce, sum, found);
     }
+
+    private CaptureStatusView Capture()
+    {
+        CapturePolicy policy = store.Capture;
+        var rules = new List<CaptureRuleView>();
+        foreach (CaptureRule rule in policy.Rules)
+        {
+            rules.Add(new CaptureRuleView(rule.Tenant, rule.Workflow, rule.Environment, rule.Mode.ToName()));
+        }
+
+        var sessions = new List<DebugSessionView>();
+        foreach (DebugSession session in store.DebugSessions)
+        {
+            sessions.Add(new DebugSessionView(
+                session.Id, session.IsOpen ? "open" : "requested", session.Wish.Tenant, session.Wish.Workflow, session.Wish.Environment, session.Wish.Minutes, session.Reason,
+                Named(session.RequestedBy), Rfc3339.FormatMillis(session.Requested), session.ApprovedBy is { } approver ? Named(approver) : null, session.SingleOperator, Time(session.Opened), Time(session.Until)));
+        }
+
+        return new CaptureStatusView(policy.Mode.ToName(), policy.UnnamedIsStrict ? "strict" : "mode", HashText(policy.Hash), rules, sessions);
+    }
+
+    private static string Named(Actor actor) => $"{actor.Kind} {actor.Id}";
+
+    private static string? Time(long? unixMillis) => unixMillis is { } time ? Rfc3339.FormatMillis(time) : null;
+
+    private static string HashText(byte[] hash) => "sha256:" + Convert.ToHexStringLower(hash);
 
     private Task HealthAsync(HttpContext context) => store.Ready == ReadyState.Failed
         ? ErrorReply.WriteAsync(
@@ -102,6 +133,7 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
             }
         }
 
+        Gauge(text, "evident_debug_sessions_open", "Debug sessions in which payloads are captured unredacted.", store.DebugSessions.Count(s => s.IsOpen));
         Gauge(text, "evident_body_bytes_in_flight", "Bytes of request bodies held at this moment.", budget.Held);
         Gauge(text, "evident_ledger_entries", "Durable ledger entries.", head.Size);
         Gauge(text, "evident_ledger_published_entries", "Ledger entries under a published checkpoint.", head.PublishedSize);

@@ -12,6 +12,7 @@ public sealed class DemoPage : IAsyncLifetime
     private IPlaywright playwright = null!;
 
     public EvidentProcess Demo { get; private set; } = null!;
+    public string DataDirectory => place.Data;
     public IBrowser Browser { get; private set; } = null!;
 
     /// <summary>A run whose write was approved and executed.</summary>
@@ -90,6 +91,55 @@ public sealed class PageTests(DemoPage demo, ITestOutputHelper test) : IClassFix
         await page.Keyboard.PressAsync("Escape");
 
         visit.Check();
+    }
+
+    [Theory]
+    [MemberData(nameof(Screens))]
+    public async Task The_privacy_page_tells_what_is_captured_and_what_was_redacted(int width, int height, ColorScheme scheme)
+    {
+        await using var visit = await Visit.StartAsync(demo, width, height, scheme);
+        var page = visit.Page;
+        await page.GotoAsync(demo.Demo.Url + "/");
+        await page.ClickAsync("nav.rail a:has-text('Privacy')");
+        await page.WaitForSelectorAsync(".privacy .rules");
+        Assert.Contains("Payloads are redacted, then sealed.", await page.Locator(".privacy .claim").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains("everyone", await page.Locator(".privacy .rules tbody tr").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.InRange(await page.Locator(".privacy .found li").CountAsync(), 2, 99);
+        Assert.Equal(0, await page.Locator(".debugbanner").CountAsync());
+        Assert.True(await FitsAsync(page), "the privacy page is wider than the screen");
+        await visit.ShotAsync("privacy");
+        visit.Check();
+    }
+
+    [Theory]
+    [MemberData(nameof(Screens))]
+    public async Task While_a_debug_session_is_open_no_page_is_without_its_banner(int width, int height, ColorScheme scheme)
+    {
+        string data = demo.DataDirectory;
+        Assert.Equal(0, EvidentProcess.Run("debug", "request", "--tenant", "nobody", "--workflow", "none", "--minutes", "5", "--reason", "shown to a browser", "--data", data).Code);
+        using var wire = new Wire(demo.Demo.Url);
+        string id = (await wire.JsonAsync("/api/v1/status")).GetProperty("capture").GetProperty("debug_sessions").EnumerateArray().Single().Text("id")!;
+        try
+        {
+            Assert.Equal(0, EvidentProcess.Run("debug", "approve", id, "--single-operator", "--data", data).Code);
+            await using var visit = await Visit.StartAsync(demo, width, height, scheme);
+            foreach (string address in new[] { "/", "/?run=" + Uri.EscapeDataString(demo.ApprovedRun), "/?page=ledger", "/?page=privacy" })
+            {
+                await visit.Page.GotoAsync(demo.Demo.Url + address);
+                string banner = await visit.Page.Locator(".debugbanner").InnerTextAsync();
+                Assert.Contains("captured unredacted of tenant nobody, workflow none until", banner, StringComparison.Ordinal);
+                Assert.Contains("shown to a browser", banner, StringComparison.Ordinal);
+                Assert.Contains("alone", banner, StringComparison.Ordinal);
+                Assert.True(await FitsAsync(visit.Page), $"{address} with a banner is wider than the screen");
+            }
+
+            await visit.ShotAsync("debug");
+            visit.Check();
+        }
+        finally
+        {
+            Assert.Equal(0, EvidentProcess.Run("debug", "close", id, "--data", data).Code);
+        }
     }
 
     [Theory]

@@ -118,7 +118,7 @@ internal static class RedactionFigures
         const int Spans = 64;
         using var batch = SpanBatch.Rent();
         OtlpJsonDecoder.Decode(Request(Spans, payload, lean), new IngestLimits(), batch);
-        var cleaner = new SpanCleaner(Conventions.Default, RuleSet.Default, new IngestLimits());
+        var cleaner = new SpanCleaner(Conventions.Default, RuleSet.Default, CapturePolicy.Default, new IngestLimits());
         var scopes = new OneScope(vault?.ResolveScope("default", []));
         double best = double.MaxValue;
         for (int round = 0; round < Rounds; round++)
@@ -266,5 +266,7 @@ internal static class RedactionFigures
     {
         public void Seal(Scope scope, string role, bool keepLong, ReadOnlySpan<byte> redacted, Span<byte> ref29, Span<byte> commitment32) =>
             batch?.Seal(scopes.Vault!, role, keepLong, redacted, ref29, commitment32);
+
+        public void SealInFull(Scope scope, string role, ReadOnlySpan<byte> original, Span<byte> ref29, Span<byte> commitment32) => throw new NotSupportedException("the figures have no debug session");
     }
 }

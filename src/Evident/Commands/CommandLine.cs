@@ -68,6 +68,8 @@ internal static class CommandLine
         root.Subcommands.Add(WitnessCommands.Create());
         root.Subcommands.Add(VaultCommands.Create());
         root.Subcommands.Add(KeysCommand.Create());
+        root.Subcommands.Add(DebugCommands.Create());
+        root.Subcommands.Add(IdentityCommand.Create());
         root.Subcommands.Add(ConfigCommand.Create());
         root.Subcommands.Add(RedactCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());

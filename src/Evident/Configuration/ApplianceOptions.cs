@@ -26,6 +26,8 @@ internal sealed class ApplianceOptions
 
     public LogOptions Log { get; } = new();
 
+    public CaptureSection Capture { get; } = new();
+
     public RedactionSection Redaction { get; } = new();
 
     public SortedDictionary<string, SideEffectLevel> Tools { get; } = new(StringComparer.Ordinal);
@@ -94,6 +96,27 @@ internal sealed class ApplianceOptions
         public int LargeRunMillis { get; set; } = 2_000;
     }
 
+    /// <summary>The same values as <see cref="CaptureOptions"/>, where their meaning stands.</summary>
+    internal sealed class CaptureSection
+    {
+        public string Mode { get; set; } = CaptureSettings.Redacted;
+        public string Unnamed { get; set; } = CaptureSettings.Strict;
+        public List<string> OptOut { get; set; } = [];
+        public List<CaptureRule> Rules { get; set; } = [];
+
+        public CaptureOptions ToOptions() => new()
+        {
+            Mode = Mode == CaptureSettings.Structure ? CaptureMode.Structure : CaptureMode.Redacted,
+            UnnamedIsStrict = Unnamed == CaptureSettings.Strict,
+            OptOut = OptOut,
+            Rules = Rules,
+        };
+
+        /// <summary>The policy in force.</summary>
+        /// <exception cref="InvalidOperationException">The section was not checked; <see cref="ConfigurationFile"/> does.</exception>
+        public CapturePolicy ToPolicy() => CapturePolicy.TryBuild(ToOptions(), out var problems) ?? throw new InvalidOperationException(string.Join(' ', problems));
+    }
+
     /// <summary>The same values as <see cref="RedactionOptions"/>, where their meaning stands.</summary>
     internal sealed class RedactionSection
     {
@@ -136,6 +159,7 @@ internal sealed class ApplianceOptions
         Limits = Ingest.ToLimits(),
         Tools = new ToolRegistry(Tools),
         Redaction = Redaction.ToRules(),
+        Capture = Capture.ToPolicy(),
         QueueSpans = Queue.MaxSpans,
         QueueBytes = Queue.MaxBytes,
         GroupSpans = Queue.GroupSpans,

@@ -146,6 +146,8 @@ internal static class ConfigurationFile
     {
         RuleSet.TryBuild(options.Redaction.ToOptions(), out IReadOnlyList<string> wrongRules);
         problems.AddRange(wrongRules);
+        CapturePolicy.TryBuild(options.Capture.ToOptions(), out IReadOnlyList<string> wrongCapture);
+        problems.AddRange(wrongCapture);
         if (options.Vault.LongDays < options.Vault.ShortDays)
         {
             problems.Add($"vault.longDays is {options.Vault.LongDays}; it is allowed to be vault.shortDays ({options.Vault.ShortDays}) or more.");

@@ -16,7 +16,7 @@ internal static class RedactionSettings
         Setting.Choice("redaction.attributes", [Gate, AllowList], o => o.Redaction.Attributes, (o, v) => o.Redaction.Attributes = v,
             "What stays in a trace: what the content gate lets through (docs/conventions.md), or only canonical fields and the keys of redaction.allow; the rest is sealed."),
         List("redaction.allow", o => o.Redaction.Allow, (o, v) => o.Redaction.Allow = v,
-            "Keys that stay in traces when redaction.attributes is allow-list; prefix.* stands for every key that begins so."),
+            "Keys that stay in traces when redaction.attributes is allow-list, and where no payload is captured; prefix.* stands for every key that begins so."),
         List("redaction.on", o => o.Redaction.On, (o, v) => o.Redaction.On = v,
             "Rules that are off by themselves and are to be on: national ids, by name (docs/redaction.md)."),
         List("redaction.off", o => o.Redaction.Off, (o, v) => o.Redaction.Off = v,

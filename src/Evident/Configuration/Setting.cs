@@ -127,6 +127,8 @@ internal sealed class Setting
         Whole("query.largeRunMillis", 0, 60_000, o => o.Query.LargeRunMillis, (o, v) => o.Query.LargeRunMillis = (int)v,
             "How often a run above query.largeRunSpans is recomputed while it grows and nobody asks for it."),
 
+        .. CaptureSettings.All,
+
         .. RedactionSettings.All,
 
         Choice("log.level", ["debug", "information", "warning", "error"], o => o.Log.Level, (o, v) => o.Log.Level = v,

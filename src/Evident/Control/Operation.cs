@@ -6,11 +6,16 @@ using Evident.Store;
 namespace Evident.Control;
 
 /// <summary>What can be asked of the owner of a data directory, over the control socket or in process. One line of JSON on the wire.</summary>
-internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null, ExportClaim? Export = null)
+internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null, ExportClaim? Export = null,
+    DebugOrder? Debug = null)
 {
     public const string VaultRead = "vault.read", VaultStatus = "vault.status", LedgerHead = "ledger.head", LedgerAnchor = "ledger.anchor", Status = "status";
 
     public const string LedgerPublish = "ledger.publish", LedgerExport = "ledger.export";
+
+    public const string IdentityReveal = "identity.reveal";
+
+    public const string DebugRequest = "debug.request", DebugApprove = "debug.approve", DebugClose = "debug.close", DebugList = "debug.list";
 
     public const int MaxReasonChars = 1024, MaxReferenceChars = 64;
 
@@ -37,6 +42,7 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
             }
 
             ExportOperation.Write(json, Export);
+            DebugOperation.Write(json, Debug);
             json.WriteEndObject();
         }
 
@@ -55,7 +61,8 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
                 ? new Operation(
                     name, Text(root, "ref"), Text(root, "reason"),
                     root.TryGetProperty("note", out JsonElement note) && note.ValueKind == JsonValueKind.String && note.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null,
-                    ExportOperation.Parse(root))
+                    ExportOperation.Parse(root),
+                    DebugOperation.Parse(root))
                 : null;
         }
         catch (JsonException)
@@ -148,6 +155,10 @@ internal sealed class Operations(EvidentStore store)
                 return await ExportOperation.PublishAsync(store, () => Reply.Done(WriteHead), cancel);
             case Operation.LedgerExport:
                 return await ExportOperation.RunAsync(store, operation.Export, actor, cancel);
+            case Operation.IdentityReveal:
+                return await RevealAsync(operation, actor, cancel);
+            case Operation.DebugRequest or Operation.DebugApprove or Operation.DebugClose or Operation.DebugList:
+                return await DebugOperation.RunAsync(store, operation, actor, cancel);
             case Operation.Status:
                 return Reply.Done(json =>
                 {
@@ -204,6 +215,26 @@ internal sealed class Operations(EvidentStore store)
         catch (StoreStoppedException e)
         {
             return Reply.Refused($"vault read of {reference} was refused: {e.Message}");
+        }
+    }
+
+    private async Task<Reply> RevealAsync(Operation operation, Actor actor, CancellationToken cancel)
+    {
+        if (operation.Reference is not { Length: <= Operation.MaxReferenceChars } id || operation.Reason is not { Length: <= Operation.MaxReasonChars } reason || string.IsNullOrWhiteSpace(reason))
+        {
+            return Reply.Refused($"identity reveal needs a staff pseudonym and a reason of 1 to {Operation.MaxReasonChars} characters.");
+        }
+
+        try
+        {
+            string? name = await store.RevealIdentityAsync(id, reason, actor, cancel); // in the ledger, durable, from here on
+            return name is null
+                ? Reply.Refused($"identity reveal of {id}: it is not in the register of this appliance; the ledger has that you asked.")
+                : Reply.Done(json => json.WriteString("staff_id"u8, id), Encoding.UTF8.GetBytes(name));
+        }
+        catch (Exception e) when (e is ArgumentException or StoreStoppedException or QueueFullException)
+        {
+            return Reply.Refused($"identity reveal was refused: {e.Message}");
         }
     }
 

@@ -16,6 +16,15 @@ internal sealed class RecordingSealer : IPayloadSealer
         Sealed.Add((scope, role, keepLong, Encoding.UTF8.GetString(redacted)));
     }
 
+    internal List<(Scope Scope, string Role, string Text)> InFull { get; } = [];
+
+    public void SealInFull(Scope scope, string role, ReadOnlySpan<byte> original, Span<byte> ref29, Span<byte> commitment32)
+    {
+        Encoding.ASCII.GetBytes($"vr_{Sealed.Count + InFull.Count:D26}").CopyTo(ref29);
+        SHA256.HashData(original, commitment32);
+        InFull.Add((scope, role, Encoding.UTF8.GetString(original)));
+    }
+
     internal string Text(string role) => Sealed.Single(s => s.Role == role).Text;
 }
 
@@ -38,7 +47,7 @@ internal sealed class NamedScopes : IScopes
 
 internal static class Cleaning
 {
-    internal static readonly SpanCleaner Cleaner = new(Conventions.Default, RuleSet.Default, new IngestLimits());
+    internal static readonly SpanCleaner Cleaner = new(Conventions.Default, RuleSet.Default, CapturePolicy.Default, new IngestLimits());
 
     internal static CleanBatch Clean(OtlpRequest request, RecordingSealer sealer, bool json = false) => Clean(into =>
     {
@@ -46,12 +55,16 @@ internal static class Cleaning
         else OtlpTraceDecoder.Decode(request.Protobuf(), new IngestLimits(), into);
     }, sealer);
 
-    internal static CleanBatch Clean(Action<SpanBatch> decode, RecordingSealer sealer)
+    internal static CleanBatch Clean(Action<SpanBatch> decode, RecordingSealer sealer, SpanCleaner? by = null)
     {
         using var batch = SpanBatch.Rent();
         decode(batch);
-        return Cleaner.Clean(batch, new NamedScopes(), sealer);
+        return (by ?? Cleaner).Clean(batch, new NamedScopes(), sealer);
     }
+
+    /// <summary>A cleaner of its own, with a structure key of its own.</summary>
+    internal static SpanCleaner By(CaptureOptions capture, IFullCapture? inFull = null) =>
+        new(Conventions.Default, RuleSet.Default, CapturePolicy.TryBuild(capture, out _) ?? throw new ArgumentException("no policy", nameof(capture)), new IngestLimits(), inFull);
 
     /// <summary>One span through protobuf decoding, cleaning and reading back.</summary>
     internal static StoredSpan One(OtlpSpan span, RecordingSealer? sealer = null, params KeyValuePair<string, object?>[] resource)

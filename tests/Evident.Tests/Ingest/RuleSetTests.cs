@@ -113,7 +113,7 @@ public sealed class RuleSetTests
     public void Spans_are_cleaned_by_the_rules_of_their_tenant()
     {
         var set = Build(new RedactionOptions { Tenants = new Dictionary<string, TenantRedaction> { ["acme"] = new() { Rules = new Dictionary<string, string> { ["acme_file"] = @"\bAF-[0-9]{10}\b" } } } });
-        var cleaner = new SpanCleaner(Conventions.Default, set, new IngestLimits());
+        var cleaner = new SpanCleaner(Conventions.Default, set, CapturePolicy.Default, new IngestLimits());
         foreach (var (tenant, expected) in (ReadOnlySpan<(string, string)>)[("acme", "[acme_file]"), ("other", "AF-0123456789"), ("acme", "[acme_file]")])
         {
             using var batch = SpanBatch.Rent();
@@ -128,7 +128,7 @@ public sealed class RuleSetTests
     public void In_allow_list_mode_only_canonical_fields_and_listed_keys_stay()
     {
         var set = Build(new RedactionOptions { AllowListOnly = true, Everyone = new TenantRedaction { Allow = ["kept.exactly", "kept.all.*"] } });
-        var cleaner = new SpanCleaner(Conventions.Default, set, new IngestLimits());
+        var cleaner = new SpanCleaner(Conventions.Default, set, CapturePolicy.Default, new IngestLimits());
         using var batch = SpanBatch.Rent();
         var span = new OtlpSpan("x", "kept.exactly".Is("a"), "kept.all.b".Is("b"), "other".Is("c"), "http.request.method".Is("GET"), "gen_ai.request.model".Is("gpt-4o"), "kept.all.mail".Is("a b c@d.io"))
         {

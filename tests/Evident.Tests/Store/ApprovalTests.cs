@@ -209,7 +209,7 @@ public sealed class ApprovalTests
     {
         using var at = new TemporaryStore();
         at.Send(Call(1));
-        string reference = at.Store.GetTrace(Sent.TraceOf(1), default)!.Spans[0].Payloads.Single(p => p.Role == "tool.args").Ref;
+        string reference = at.Store.GetTrace(Sent.TraceOf(1), default)!.Spans[0].Payloads.Single(p => p.Role == "tool.args").Ref!;
         var payload = await at.Store.ReadPayloadAsync(reference, "customer complaint by Jane Doe", new Actor("1000", "uid"), default);
         Assert.Equal(Args, System.Text.Encoding.UTF8.GetString(payload.Plaintext));
         var read = at.Ledger()[^1];

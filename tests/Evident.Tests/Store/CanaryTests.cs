@@ -139,6 +139,78 @@ public sealed class CanaryTests
         }
     }
 
+    // A sentence that no rule knows, and the secrets that rules know: where nothing is captured, neither may be anywhere.
+    private const string Sentence = "Zq7Canary sings that Mrs Miller owes us money";
+
+    private static IEnumerable<string> Uncaptured() => Planted.OnePerRule().Select(p => p.Secret).Append(Sentence);
+
+    public static TheoryData<string> WithoutCapture => [CaptureModes.ToName(CaptureMode.Structure), CaptureModes.ToName(CaptureMode.OptOut)];
+
+    private static CaptureOptions Without(string mode) => mode == "structure" ? new CaptureOptions { Mode = CaptureMode.Structure } : new CaptureOptions { OptOut = [OptedOut] };
+
+    private const string OptedOut = "acme";
+
+    // Of the tenant that opted out, unless the canary is the tenant.
+    private static OtlpResourceSpans Theirs(OtlpResourceSpans spans, string mode) =>
+        mode == "structure" || spans.Resource.Any(a => a.Key == "tenant_id") ? spans : spans with { Resource = [.. spans.Resource, "tenant_id".Is(OptedOut)] };
+
+    /// <summary>Every way in, every place: nothing is sealed, no file holds it, no trace shows it.</summary>
+    [Theory]
+    [MemberData(nameof(WithoutCapture))]
+    public async Task Where_nothing_is_captured_a_canary_is_in_no_byte_of_the_data_directory(string mode)
+    {
+        var policy = CapturePolicy.TryBuild(Without(mode), out _)!;
+        await using var web = await RunningWeb.StartAsync(options: directory => new StoreOptions { DataDirectory = directory, Capture = policy });
+        ulong span = 0;
+        var traces = new List<string>();
+        foreach (var point in EntryPoints)
+        {
+            foreach (var (name, plant) in Places.Where(p => mode == "structure" || p.Name != "tenant"))
+            {
+                var requests = Uncaptured().Select(c => Numbered(Theirs(plant(c), mode), ++span)).ToArray();
+                byte[] body = point.Encode(new OtlpRequest(requests));
+                bool taken = point.ContentType == Grpc ? (await web.CallAsync(point.Path, body)).Taken : (await web.PostAsync(point.Path, body, point.ContentType)).Status == 200;
+                Assert.True(taken, $"{point.Path} {point.ContentType}, {name}");
+                traces.Add(await web.Client.GetStringAsync($"/api/v1/traces/{span:x32}"));
+            }
+        }
+
+        Assert.True(web.Store.Counters.AcceptedSpans > 2_000, $"{web.Store.Counters.AcceptedSpans} spans were accepted");
+        var told = System.Text.Json.JsonDocument.Parse(await web.Client.GetStringAsync("/api/v1/status")).RootElement.GetProperty("capture");
+        Assert.Equal((mode == "structure" ? "structure" : "redacted", mode == "structure" ? 0 : 1), (told.GetProperty("mode").GetString(), told.GetProperty("rules").GetArrayLength()));
+        Assert.Contains(traces, t => t.Contains($"\"capture\":\"{mode}\"", StringComparison.Ordinal));
+        Assert.All(traces, t => Assert.DoesNotContain("Zq7Canary", t, StringComparison.Ordinal));
+        web.Store.Close();
+
+        var files = Directory.EnumerateFiles(web.Data, "*", SearchOption.AllDirectories).Select(f => (Name: Path.GetRelativePath(web.Data, f), Bytes: File.ReadAllBytes(f))).ToArray();
+        Assert.DoesNotContain(files, f => f.Name.EndsWith(".pack", StringComparison.Ordinal)); // nothing is sealed: no key could bring anything back
+        foreach (string canary in Uncaptured().Append("Zq7Canary"))
+            foreach (byte[] trace in Traces(canary))
+                foreach (var (name, bytes) in files) Assert.True(bytes.AsSpan().IndexOf(trace) < 0, $"{canary} is in {name}");
+    }
+
+    /// <summary>The same in the clear: what the cleaner hands out, before blocks are compressed.</summary>
+    [Theory]
+    [MemberData(nameof(WithoutCapture))]
+    public void Where_nothing_is_captured_a_canary_is_in_no_span(string mode)
+    {
+        var cleaner = Cleaning.By(Without(mode));
+        foreach (var point in EntryPoints.Where(e => e.ContentType != Grpc))
+        {
+            foreach (var (name, plant) in Places.Where(p => mode == "structure" || p.Name != "tenant"))
+            {
+                foreach (string canary in Uncaptured())
+                {
+                    var sealer = new RecordingSealer();
+                    using var clean = Cleaning.Clean(into => point.Decode(point.Encode(new OtlpRequest(Theirs(plant(canary), mode))), into), sealer, cleaner);
+                    Assert.Empty(sealer.Sealed);
+                    foreach (byte[] trace in Traces(canary)) Assert.True(clean.Encoded(0).IndexOf(trace) < 0, $"{canary} at {name} stays in the trace");
+                    Assert.True(clean.Encoded(0).IndexOf("Zq7Canary"u8) < 0, $"the sentence at {name} stays in the trace");
+                }
+            }
+        }
+    }
+
     /// <summary>Log lines pass the same rules.</summary>
     [Fact]
     public void A_log_line_holds_no_secret()

@@ -21,7 +21,7 @@ public sealed class RetentionTests
     ];
 
     private static string ArgsOf(TemporaryStore at, ulong trace) =>
-        at.Store.GetTrace(Sent.TraceOf(trace), default)!.Spans.Single(s => s.SpanId == Sent.SpanHex(2)).Payloads.Single(p => p.Role == "tool.args").Ref;
+        at.Store.GetTrace(Sent.TraceOf(trace), default)!.Spans.Single(s => s.SpanId == Sent.SpanHex(2)).Payloads.Single(p => p.Role == "tool.args").Ref!;
 
     private static async Task<string> Read(TemporaryStore at, string reference)
     {

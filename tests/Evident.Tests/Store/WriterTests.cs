@@ -35,7 +35,7 @@ public sealed class WriterTests
         Assert.Equal(once, at.Store.Vault.Wraps);
         at.Send(Write(1, 1), Write(1, 2));
         Assert.True(at.Store.Vault.Wraps > once);
-        string reference = Assert.Single(at.Store.GetTrace(Sent.TraceOf(1), default)!.Spans.Single(s => s.SpanId == Sent.SpanHex(2)).Payloads, p => p.Role == "tool.args").Ref;
+        string reference = Assert.Single(at.Store.GetTrace(Sent.TraceOf(1), default)!.Spans.Single(s => s.SpanId == Sent.SpanHex(2)).Payloads, p => p.Role == "tool.args").Ref!;
         Assert.Equal("""{"to":"x"}""", System.Text.Encoding.UTF8.GetString((await at.Store.ReadPayloadAsync(reference, "test", new Actor("1000", "uid"), default)).Plaintext));
     }
 

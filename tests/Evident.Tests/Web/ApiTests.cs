@@ -86,6 +86,7 @@ public sealed class ApiTests : IAsyncLifetime
         JsonElement status = await GetAsync("/api/v1/status");
         Assert.Equal(run.Spans.Count, status.GetProperty("ingest").GetProperty("accepted_spans").GetInt32());
         Assert.Equal("open", status.GetProperty("vault").GetProperty("state").GetString());
+        Assert.Equal(Evident.Ingest.RuleSet.Default.Rules.Count(r => r.On), status.GetProperty("redaction").GetProperty("in_force").GetInt32());
         string metrics = await web.Client.GetStringAsync("/metrics");
         Assert.Contains($"evident_ingest_spans_total{{result=\"accepted\"}} {run.Spans.Count}\n", metrics, StringComparison.Ordinal);
         Assert.Contains($"evident_ledger_entries {size}\n", metrics, StringComparison.Ordinal);

@@ -52,6 +52,12 @@ public sealed class ConfigurationTests
     [InlineData("[]", "outermost value is not an object")]
     [InlineData("{\"listen\":[],\"LISTEN\":[]}", "stands there twice")]
     [InlineData("{\"http\":{\"maxBodyBytesInFlight\":1048576}}", "ingest.maxBodyBytes")]
+    [InlineData("{\"capture\":{\"mode\":\"full\"}}", "capture.mode is \"full\"; it is allowed to be one of \"redacted\", \"structure\".")]
+    [InlineData("{\"capture\":{\"rules\":[{\"tenant\":\"a\",\"mode\":\"full\"}]}}", "capture.rules is {\"tenant\":\"a\"")]
+    [InlineData("{\"capture\":{\"rules\":[{\"tenant\":\"a\"}]}}", "capture.rules is {\"tenant\":\"a\"}; it is allowed to be a list of objects with mode")]
+    [InlineData("{\"capture\":{\"rules\":[{\"who\":\"a\",\"mode\":\"structure\"}]}}", "capture.rules is {\"who\"")]
+    [InlineData("{\"capture\":{\"rules\":[{\"mode\":\"structure\"}]}}", "that is what capture.mode is for")]
+    [InlineData("{\"capture\":{\"optOut\":[\" a\"]}}", "capture.optOut has the name ' a'")]
     public void A_file_that_cannot_be_used_says_why(string json, string why) =>
         Assert.Contains(Assert.Throws<ConfigurationException>(() => Parse(json)).Problems, p => p.Contains(why, StringComparison.OrdinalIgnoreCase));
 
@@ -88,6 +94,10 @@ public sealed class ConfigurationTests
                 "http.allowedHosts" => "[\"a.example\"]",
                 "log.level" => "\"error\"",
                 "tools" => "{\"a\":\"read\"}",
+                "capture.mode" => "\"structure\"",
+                "capture.unnamed" => "\"mode\"",
+                "capture.optOut" => "[\"acme\"]",
+                "capture.rules" => "[{\"tenant\":\"a\",\"workflow\":\"w*\",\"environment\":\"prod\",\"mode\":\"structure\"}]",
                 "redaction.attributes" => "\"allow-list\"",
                 "redaction.rules" => "{\"account\":\"ACC-[0-9]{8}\"}",
                 "redaction.tenants" => "{\"t1\":{\"rules\":{},\"names\":[\"badge\"],\"notNames\":[],\"allow\":[]}}",

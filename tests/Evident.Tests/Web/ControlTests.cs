@@ -71,8 +71,79 @@ public sealed class ControlTests : IDisposable
         Assert.True(code == 0, doctor);
     }
 
+    [Fact]
+    public async Task A_staff_pseudonym_is_revealed_and_the_ledger_knows_first()
+    {
+        await using Appliance appliance = await StartAsync();
+        using var client = new HttpClient();
+        using var content = new StringContent("{\"timestamp\":\"2026-05-06T06:00:00Z\",\"run_id\":\"r1\",\"name\":\"approval\",\"approval.state\":\"approved\",\"tool.name\":\"refund.submit\",\"approver_id\":\"anna.schmidt@corp.example\"}", Encoding.UTF8, "application/json");
+        Assert.True((await client.PostAsync(appliance.Url + "/v1/events", content)).IsSuccessStatusCode);
+        string ledger = (await CommandLineTests.RunAsync("ledger", "cat", "--data", Data)).Stdout;
+        string id = System.Text.RegularExpressions.Regex.Match(ledger, "\"approver_id\":\"(s_[0-9a-f]{32})\"").Groups[1].Value;
+        (int code, string told, string error) = await CommandLineTests.RunAsync("identity", "reveal", id, "--reason", "audit", "--data", Data);
+        Assert.Equal((0, "anna.schmidt@corp.example\n", ""), (code, told, error));
+        (code, _, error) = await CommandLineTests.RunAsync("identity", "reveal", "s_00000000000000000000000000000000", "--reason", "audit", "--data", Data);
+        Assert.Equal(1, code);
+        Assert.Contains("not in the register", error, StringComparison.Ordinal);
+        (code, _, _) = await CommandLineTests.RunAsync("identity", "reveal", "anna", "--reason", "audit", "--data", Data);
+        Assert.Equal(1, code);
+        ledger = (await CommandLineTests.RunAsync("ledger", "cat", "--data", Data)).Stdout;
+        Assert.Equal(2, ledger.Split('\n').Count(l => l.Contains("\"type\":\"identity.reveal\"", StringComparison.Ordinal)));
+        Assert.DoesNotContain("anna", ledger, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_debug_session_is_asked_for_approved_shown_and_closed_by_commands()
+    {
+        (int Code, string Out, string Error) said;
+        string id;
+        await using (Appliance appliance = await StartAsync())
+        {
+            said = await DebugAsync("list");
+            Assert.Equal((0, "No debug session is asked for or open.\n"), (said.Code, said.Out));
+            said = await DebugAsync("request", "--tenant", "acme", "--workflow", "refund*", "--minutes", "30", "--reason", "ticket 9421, mail of maria.keller@example.com");
+            Assert.Equal((0, ""), (said.Code, said.Error));
+            JsonElement asked = await SessionAsync(appliance.Url);
+            id = asked.GetProperty("id").GetString()!;
+            Assert.Contains(id, said.Out, StringComparison.Ordinal);
+            Assert.Equal(("requested", "ticket 9421, mail of [email]", $"uid {LocalUser.Own}"), (asked.GetProperty("state").GetString(), asked.GetProperty("reason").GetString(), asked.GetProperty("requested_by").GetString()));
+
+            said = await DebugAsync("approve", id);
+            Assert.Equal(1, said.Code);
+            Assert.Contains("another person has to approve it", said.Error, StringComparison.Ordinal);
+            said = await DebugAsync("approve", id, "--single-operator");
+            Assert.Equal((0, ""), (said.Code, said.Error));
+            Assert.StartsWith("Open until ", said.Out, StringComparison.Ordinal);
+            JsonElement open = await SessionAsync(appliance.Url);
+            Assert.Equal(("open", true), (open.GetProperty("state").GetString(), open.GetProperty("single_operator").GetBoolean()));
+            Assert.Equal(30, (DateTimeOffset.Parse(open.GetProperty("until").GetString()!, System.Globalization.CultureInfo.InvariantCulture)
+                - DateTimeOffset.Parse(open.GetProperty("opened").GetString()!, System.Globalization.CultureInfo.InvariantCulture)).TotalMinutes);
+        }
+
+        // Without a server the same commands work on the same session.
+        said = await DebugAsync("list");
+        Assert.Contains($"{id}  OPEN  tenant acme, workflow refund*", said.Out, StringComparison.Ordinal);
+        said = await DebugAsync("close", id);
+        Assert.Equal((0, $"Closed {id}.\n"), (said.Code, said.Out));
+        said = await DebugAsync("close", id);
+        Assert.Equal(1, said.Code);
+        (_, string ledger, _) = await CommandLineTests.RunAsync("ledger", "cat", "--data", Data);
+        Assert.Equal(["requested", "approved", "opened", "closed"], ledger.Split('\n').Where(l => l.Contains("\"type\":\"debug.session.", StringComparison.Ordinal)).Select(l => JsonDocument.Parse(l).RootElement.GetProperty("type").GetString()!["debug.session.".Length..]));
+
+        Task<(int, string, string)> DebugAsync(params string[] arguments) => CommandLineTests.RunAsync(["debug", .. arguments, "--data", Data]);
+        static async Task<JsonElement> SessionAsync(string url)
+        {
+            using var client = new HttpClient();
+            return JsonDocument.Parse(await client.GetStringAsync(url + "/api/v1/status")).RootElement.GetProperty("capture").GetProperty("debug_sessions").EnumerateArray().Single();
+        }
+    }
+
     [Theory]
     [InlineData("not json\n")]
+    [InlineData("{\"op\":\"debug.request\"}\n")]
+    [InlineData("{\"op\":\"debug.request\",\"reason\":\"x\",\"debug\":{\"tenant\":\"a\",\"workflow\":\"w\",\"minutes\":0}}\n")]
+    [InlineData("{\"op\":\"debug.approve\",\"ref\":\"ds_000000000000\"}\n")]
+    [InlineData("{\"op\":\"debug.close\",\"ref\":5}\n")]
     [InlineData("{\"op\":\"delete.everything\"}\n")]
     [InlineData("{\"op\":\"vault.read\"}\n")]
     [InlineData("{\"op\":\"ledger.anchor\"}\n")]

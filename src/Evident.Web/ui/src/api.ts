@@ -47,7 +47,10 @@ export interface Versions {
   model_used?: string | null;
 }
 
-export interface Payload { role: string; ref: string; hash: string; bytes: number }
+/** `ref` is null when the payload was not captured: its role, size and fingerprint are all there is. */
+export interface Payload { role: string; ref: string | null; hash: string; bytes: number }
+/** Content that the sender keeps elsewhere; nobody here fetches it. */
+export interface Reference { role: string; name: string; uri: string }
 export interface SpanEvent { time: string; name: string; attributes: Attributes }
 
 export interface Span {
@@ -77,6 +80,9 @@ export interface Span {
   events: SpanEvent[];
   links: { trace_id: string; span_id: string }[];
   payloads: Payload[];
+  /** By policy the payloads were not captured, or in a debug session they were sealed unredacted. */
+  capture?: 'structure' | 'opt_out' | 'full';
+  references?: Reference[];
   ledger: number[];
   revisions: number;
 }
@@ -224,8 +230,32 @@ export interface Status {
   ledger: { size: number; published_size: number; published_time: string | null; anchored_size: number | null; anchored_time: string | null };
   vault: { state: 'open' | 'sealed'; payloads_bytes: number };
   ingest: { accepted_spans: number; duplicate_spans: number; rejected_spans: number; refused_requests: number };
+  redaction: { version: string; hash: string; in_force: number; found: number; rules: Record<string, number> };
+  capture: Capture;
   open: boolean;
   started: string;
+}
+
+export type CaptureMode = 'redacted' | 'structure' | 'opt_out' | 'full';
+export interface CaptureRule { tenant: string | null; workflow: string | null; environment: string | null; mode: CaptureMode }
+/** What is captured of whom. `unnamed`: what holds for a span that does not say what the rules ask for. */
+export interface Capture { mode: CaptureMode; unnamed: 'strict' | 'mode'; hash: string; rules: CaptureRule[]; debug_sessions: DebugSession[] }
+
+/** Full capture of one tenant's workflow: asked for by one person, approved by another, over at `until`. An empty tenant stands for steps that name none. */
+export interface DebugSession {
+  id: string;
+  state: 'requested' | 'open';
+  tenant: string;
+  workflow: string;
+  environment: string | null;
+  minutes: number;
+  reason: string;
+  requested_by: string;
+  requested: string;
+  approved_by: string | null;
+  single_operator: boolean;
+  opened: string | null;
+  until: string | null;
 }
 
 /** A reply that is not the asked-for JSON. `status` is 0 when nobody answered. */

@@ -43,7 +43,7 @@ export function ApprovalStory({ approval: a, spans, ledger, onStep }:
   const request = spans.find((s) => s.span_id === a.request_span_id);
   const shown = request?.payloads.filter((p) => p.role === 'approval.args' || p.role === 'approval.reason') ?? [];
   // The decision, and with it the reason, may stand on another span than the request, in a later trace.
-  const reason = shown.some((p) => p.ref === a.reason_payload) ? [] : spans.flatMap((s) => s.payloads).filter((p) => p.ref === a.reason_payload);
+  const reason = a.reason_payload === null || shown.some((p) => p.ref === a.reason_payload) ? [] : spans.flatMap((s) => s.payloads).filter((p) => p.ref === a.reason_payload);
   return (
     <li class={`story s-${a.state}`}>
       <Icon name="approval" class="k-approval" />
@@ -59,7 +59,7 @@ export function ApprovalStory({ approval: a, spans, ledger, onStep }:
           {a.request_span_id && <button type="button" class="link" onClick={() => onStep(a.request_span_id!)}>request</button>}
           {a.executed_span_id && <button type="button" class="link" onClick={() => onStep(a.executed_span_id!)}>execution</button>}
           {entries.length > 0 && <span>ledger {entries.map((e) => <a key={e.seq} class="mono" href={ledgerHref(e.seq)} title={e.type}>#{e.seq}</a>)}</span>}
-          {[...shown, ...reason].map((p) => <PayloadChip key={p.ref} payload={p} />)}
+          {[...shown, ...reason].map((p) => <PayloadChip key={p.ref ?? p.role} payload={p} />)}
         </p>
       </div>
     </li>

@@ -93,7 +93,7 @@ function Entry({ entry: e, filter, marked, top }: { entry: LedgerEntry; filter: 
       aria-label={`entry ${e.seq}, ${e.type}, ${w.says}${who ? `, ${who}` : ''}, ${fullTime(at)}`}>
       <span class="mono seq">#{exact(e.seq)}</span>
       <time dateTime={e.recorded} title={fullTime(at)}>{clock(at)}</time>
-      <span class="type"><Icon name={w.icon} class={`k-${w.hue}`} />{e.type}</span>
+      <span class="type" title={e.type}><Icon name={w.icon} class={`k-${w.hue}`} /><span class="word">{e.type}</span></span>
       <span class="said">
         {w.tone === 'bad' && e.type !== 'ledger.incarnation' && <Icon name="failure" class="o-failure" />}
         {e.action?.side_effect_level && <SideEffectMark level={e.action.side_effect_level} word={false} />}

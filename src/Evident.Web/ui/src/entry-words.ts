@@ -117,6 +117,27 @@ function ledgerWords(e: LedgerEntry): Partial<Words> {
   }
 }
 
+const modes: Record<string, string> = { redacted: 'payloads are redacted, then sealed', structure: 'payloads are not captured, only their sizes', opt_out: 'nothing of payloads is captured', full: 'payloads are sealed unredacted' };
+
+function captureWordsOf(e: LedgerEntry): string {
+  const c = object(e, 'capture');
+  const of = list(e.tenant_id && `tenant ${e.tenant_id}`, text(c, 'workflow_id') && `workflow ${text(c, 'workflow_id').replace(/^prefix:(.*)$/, '$1*')}`, e.environment && `environment ${e.environment}`);
+  return `${of || 'in general'}: ${modes[text(c, 'mode')] ?? phrase(text(c, 'mode'))}`;
+}
+
+function debugWords(e: LedgerEntry): Partial<Words> {
+  const s = object(e, 'session');
+  const of = list(e.tenant_id ? `tenant ${e.tenant_id}` : '', `workflow ${text(s, 'workflow_id').replace(/^prefix:(.*)$/, '$1*')}`, e.environment);
+  switch (e.type) {
+    case 'debug.session.requested': return { icon: 'eye', says: `${actedBy(e)} asks to capture payloads in full for ${duration(number(s, 'duration_ms') ?? 0)}: ${of}` };
+    case 'debug.session.approved': return { icon: 'eye', tone: e.reason_code === 'single_operator' ? 'amber' : '', says: e.reason_code === 'single_operator' ? `${actedBy(e)} approved it alone: ${of}` : `${actedBy(e)} agreed: ${of}` };
+    case 'debug.session.rejected': return { icon: 'eye', says: e.reason_code === 'not_approved_in_time' ? `nobody approved it in time: ${of}` : `${actedBy(e)} refused: ${of}` };
+    case 'debug.session.opened': return { icon: 'eye', tone: 'amber', says: `payloads are captured in full from here on, for ${duration(number(s, 'duration_ms') ?? 0)} at most: ${of}` };
+    case 'debug.session.closed': return { icon: 'eye', says: `full capture ended${e.cause === 'closed' ? `, closed by ${actedBy(e)}` : e.cause === 'expired' ? ': its time was over' : ': it had never begun, the appliance stopped before'}: ${of}` };
+    default: return {};
+  }
+}
+
 function vaultWords(e: LedgerEntry): string {
   const v = object(e, 'vault');
   const s = object(e, 'shred');
@@ -163,6 +184,8 @@ export function entryWords(e: LedgerEntry): Words {
       else if (e.approval?.state === 'rejected' || e.approval?.state === 'expired') words.tone = 'amber';
       break;
     case 'policy': words.says = list(e.policy?.name, phrase(e.policy?.decision ?? ''), act, e.policy?.reason_code && phrase(e.policy.reason_code)); break;
+    case 'debug': Object.assign(words, debugWords(e)); break;
+    case 'capture': words.says = captureWordsOf(e); break;
     case 'vault': words.says = vaultWords(e); if (e.type === 'vault.denied') words.tone = 'amber'; break;
     case 'retention': {
       const d = object(e, e.type === 'retention.compact' ? 'compact' : 'drop');

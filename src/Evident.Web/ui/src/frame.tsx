@@ -2,9 +2,10 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, type Payload, type Status } from './api.js';
+import { capturing, DebugBanner } from './debug.js';
 import { ago, bytes, exact, parseTime, vaultCommand } from './format.js';
 import { Icon } from './icons.js';
-import { go, ledgerHref, runHref, runsHref, type Route } from './route.js';
+import { go, ledgerHref, privacyHref, runHref, runsHref, type Route } from './route.js';
 
 /** Calls back now and then while the tab is on show; never twice at once. */
 export function useWhileVisible(everyMs: number, act: (signal: AbortSignal) => Promise<void>, key: unknown): void {
@@ -96,8 +97,12 @@ export function Failed({ what, error, again }: { what: string; error: unknown; a
 
 let openSealed: (payload: Payload) => void = () => undefined;
 
-/** "sealed, 4.2 kB, open": content is never on the page; the chip leads to the way to read it. */
-export const PayloadChip = ({ payload, named = true }: { payload: Payload; named?: boolean }) => (
+/** "sealed, 4.2 kB, open": content is never on the page; the chip leads to the way to read it. What was not captured has no such way, and says so. */
+export const PayloadChip = ({ payload, named = true }: { payload: Payload; named?: boolean }) => payload.ref === null ? (
+  <span class="chip sealed uncaptured" title={`Not captured by policy: only its size and a fingerprint for comparing were kept.\n${payload.hash}`}>
+    <Icon name="uncaptured" />{named && <b>{payload.role}</b>} not captured by policy, {bytes(payload.bytes)}
+  </span>
+) : (
   <button type="button" class="chip sealed" aria-haspopup="dialog" onClick={(e) => { e.stopPropagation(); openSealed(payload); }}>
     <Icon name="lock" />{named && <b>{payload.role}</b>} sealed, {bytes(payload.bytes)}, <u>open</u>
   </button>
@@ -110,7 +115,7 @@ function SealedDialog() {
   useEffect(() => {
     openSealed = (p) => { setPayload(p); box.current?.showModal(); };
   }, []);
-  const command = payload ? vaultCommand(payload.ref, reason.trim()) : '';
+  const command = payload?.ref ? vaultCommand(payload.ref, reason.trim()) : '';
   return (
     <dialog ref={box} aria-labelledby="sealed-title" onClick={(e) => { if (e.target === box.current) box.current?.close(); }}>
       {payload && <form method="dialog">
@@ -186,12 +191,13 @@ function House({ status }: { status: Status | null | undefined }) {
         <Icon name="ledger" />{exact(ledger.size)}<span class="wide"> {ledger.size === 1 ? 'entry' : 'entries'} · {anchored}</span>
       </a>
       <span class="wide" title={`${bytes(vault.payloads_bytes)} of payloads`}><Icon name="lock" />vault {vault.state}<span class="wider"> · {bytes(vault.payloads_bytes)}</span></span>
+      {capturing(status.capture.debug_sessions, now).length > 0 && <a class="open" href={privacyHref} title="A debug session is open: payloads are captured unredacted."><Icon name="eye" /><span class="wide">debug session open</span></a>}
       {status.open && <span class="open" title="Whoever reaches this address may read. Payloads stay sealed."><span class="wide">open, </span>no accounts</span>}
     </div>
   );
 }
 
-const places = [{ page: 'runs', name: 'Runs', to: runsHref() }, { page: 'ledger', name: 'Ledger', to: ledgerHref() }] as const;
+const places = [{ page: 'runs', name: 'Runs', to: runsHref() }, { page: 'ledger', name: 'Ledger', to: ledgerHref() }, { page: 'privacy', name: 'Privacy', to: privacyHref }] as const;
 
 export function Frame({ route, children }: { route: Route; children: ComponentChildren }) {
   const [status, setStatus] = useState<Status | null | undefined>();
@@ -216,7 +222,7 @@ export function Frame({ route, children }: { route: Route; children: ComponentCh
       <nav class="rail" aria-label="Pages">
         {places.map((p) => <a href={p.to} key={p.page} aria-current={here === p.page ? 'page' : undefined}><Icon name={p.page} /><span>{p.name}</span></a>)}
       </nav>
-      <main id="main" tabIndex={-1}>{children}</main>
+      <main id="main" tabIndex={-1}><DebugBanner sessions={status?.capture.debug_sessions ?? []} />{children}</main>
       <div class="unseen" aria-live="polite" ref={(e) => { live = e; }} />
       <SealedDialog />
       <HelpSheet />

@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { Frame } from './frame.js';
 import { LedgerPage } from './ledger.js';
 import { followLinks, useRoute } from './route.js';
+import { PrivacyPage } from './privacy.js';
 import { RunPage } from './run.js';
 import { RunsPage } from './runs.js';
 
@@ -16,6 +17,7 @@ function Page() {
     <Frame route={route}>
       {route.page === 'run' ? <RunPage key={route.id} id={route.id} step={route.step} all={route.all} />
         : route.page === 'ledger' ? <LedgerPage entry={route.entry} filter={route.filter} show={route.show} />
+        : route.page === 'privacy' ? <PrivacyPage />
         : <RunsPage filter={route.filter} />}
     </Frame>
   );

@@ -2,6 +2,7 @@
 //   /?workflow=…&outcome=…&session=…&tool=…&q=…   the runs, filtered
 //   /?run=ID&step=SPAN&view=all                   one run, one step of it
 //   /?page=ledger&type=…&tool=…&entry=SEQ&show=…  the ledger, filtered, one entry of it, and what is open above it
+//   /?page=privacy                                what is captured, redacted and kept
 import { useEffect, useState } from 'preact/hooks';
 
 export const filterNames = ['workflow', 'outcome', 'session', 'tool', 'q', 'tenant', 'environment', 'from', 'to'] as const;
@@ -17,7 +18,8 @@ export type LedgerPanel = 'head' | 'check' | null;
 export type Route =
   | { page: 'runs'; filter: Filter }
   | { page: 'run'; id: string; step: string | null; all: boolean }
-  | { page: 'ledger'; entry: number | null; filter: LedgerFilter; show: LedgerPanel };
+  | { page: 'ledger'; entry: number | null; filter: LedgerFilter; show: LedgerPanel }
+  | { page: 'privacy' };
 
 export function parseRoute(search: string): Route {
   const q = new URLSearchParams(search);
@@ -31,6 +33,7 @@ export function parseRoute(search: string): Route {
       show: show === 'head' || show === 'check' ? show : null,
     };
   }
+  if (q.get('page') === 'privacy') return { page: 'privacy' };
   const id = q.get('run');
   if (id) return { page: 'run', id, step: q.get('step'), all: q.get('view') === 'all' };
   const filter: Filter = {};
@@ -53,6 +56,8 @@ export function href(route: Route): string {
     for (const name of ledgerFilterNames) if (route.filter[name]) q.set(name, route.filter[name]);
     if (route.entry !== null) q.set('entry', String(route.entry));
     if (route.show) q.set('show', route.show);
+  } else if (route.page === 'privacy') {
+    q.set('page', 'privacy');
   } else {
     for (const name of filterNames) if (route.filter[name]) q.set(name, route.filter[name]);
   }
@@ -61,6 +66,7 @@ export function href(route: Route): string {
 }
 
 export const runsHref = (filter: Filter = {}) => href({ page: 'runs', filter });
+export const privacyHref = '/?page=privacy';
 export const runHref = (id: string, step: string | null = null) => href({ page: 'run', id, step, all: false });
 export const ledgerHref = (entry: number | null = null, filter: LedgerFilter = {}, show: LedgerPanel = null) => href({ page: 'ledger', entry, filter, show });
 

@@ -88,9 +88,12 @@ function Facts({ s, tree, at, story, onStep }: { s: Span } & Omit<Props, 'onClos
   return (
     <>
       <dl class="facts">{facts.filter(([, v]) => v !== '' && v !== null && v !== undefined).map(([name, v]) => [<dt key={name}>{name}</dt>, <dd key={`${name}=`}>{v}</dd>])}</dl>
-      {s.payloads.length > 0 && <Part name="Content" note={`${plural(s.payloads.length, 'payload')}, ${bytes(s.payloads.reduce((n, p) => n + p.bytes, 0))}`}>
-        <div class="payloads">{s.payloads.map((p) => <PayloadChip key={p.ref} payload={p} />)}</div>
+      {(s.payloads.length > 0 || s.capture) && <Part name="Content" note={s.payloads.length > 0 ? `${plural(s.payloads.length, 'payload')}, ${bytes(s.payloads.reduce((n, p) => n + p.bytes, 0))}` : undefined}>
+        {s.capture && <p class="quiet captured">{captureWords[s.capture]}</p>}
+        {s.payloads.length > 0 && <div class="payloads">{s.payloads.map((p) => <PayloadChip key={p.ref ?? p.role} payload={p} />)}</div>}
       </Part>}
+      {s.references && <Part name="Kept elsewhere" note="by the sender; never fetched from here"><dl class="raw">{s.references.map((r) => [
+        <dt key={r.name} title={r.name}>{r.role === 'attributes' ? r.name : r.role}</dt>, <dd key={`${r.name}=`}><Copy text={r.uri} label="copy the reference"><span class="mono wrap">{r.uri}</span></Copy></dd>])}</dl></Part>}
       {entries.length > 0 && <Part name="Ledger"><ul class="plainlist">{entries.map((l) => (
         <li key={l.seq}><a class="mono" href={ledgerHref(l.seq)}>#{l.seq}</a> {l.type} <span class="mono quiet" title={l.this_hash}>{short(l.this_hash)}</span></li>))}</ul></Part>}
       {s.events.length > 0 && <Part name="Events">{s.events.map((e, i) => (
@@ -108,7 +111,14 @@ function Facts({ s, tree, at, story, onStep }: { s: Span } & Omit<Props, 'onClos
   );
 }
 
-const Part = ({ name, note, children }: { name: string; note?: string; children: preact.ComponentChildren }) => (
+/** What the policy of capture made of a step's content. */
+const captureWords: Record<NonNullable<Span['capture']>, string> = {
+  structure: 'Not captured by policy: of each payload its size and a fingerprint for comparing, and nothing that could be read back.',
+  opt_out: 'Not captured by policy: this tenant opted out. The step had content; nothing of it was kept.',
+  full: 'Captured in full, unredacted, while a debug session was open.',
+};
+
+const Part = ({ name, note, children }: { name: string; note?: string | undefined; children: preact.ComponentChildren }) => (
   <section><h3>{name}{note && <span class="quiet"> {note}</span>}</h3>{children}</section>
 );
 

@@ -86,6 +86,18 @@ test('silence is more than two intervals and a minute, within one boot, and not 
 
 const says = (type: string, more: Partial<LedgerEntry>) => entryWords(entry(1, type, more)).says;
 
+test('capture policy and debug sessions in words', () => {
+  assert.equal(says('capture.policy', { capture: { mode: 'structure' } }), 'in general: payloads are not captured, only their sizes');
+  assert.equal(says('capture.policy', { tenant_id: 'acme', environment: 'prod', capture: { mode: 'opt_out', workflow_id: 'prefix:hr-' } }), 'tenant acme · workflow hr-* · environment prod: nothing of payloads is captured');
+  const session = { session_id: 'ds_1', duration_ms: 1_800_000, workflow_id: 'prefix:refund', until: '2026-05-06T11:00:00.000Z' };
+  const actor = { kind: 'uid', id: '1000' };
+  assert.equal(says('debug.session.requested', { tenant_id: 'acme', actor, session }), 'uid 1000 asks to capture payloads in full for 30 m 00 s: tenant acme · workflow refund*');
+  assert.equal(entryWords(entry(1, 'debug.session.approved', { actor, session, reason_code: 'single_operator' })).tone, 'amber');
+  assert.equal(entryWords(entry(1, 'debug.session.opened', { actor, session })).tone, 'amber');
+  assert.equal(says('debug.session.closed', { actor: { kind: 'system' }, session, cause: 'expired' }), 'full capture ended: its time was over: workflow refund*');
+  assert.equal(says('debug.session.rejected', { actor: { kind: 'system' }, session, reason_code: 'not_approved_in_time' }), 'nobody approved it in time: workflow refund*');
+});
+
 test('an entry says in words what it records', () => {
   const action = { tool_name: 'refund.submit', target: 'o-1', side_effect_level: 'irreversible' as const };
   assert.equal(says('tool.call', { action, result: { status: 'success', latency_ms: 1200 }, approval: { state: 'approved', approver_id: 's_9', identity_source: 'claimed' } }),
