@@ -8,7 +8,7 @@ internal enum FolderItemKind
 }
 
 /// <summary>One name in a folder; <c>Other</c> is a symbolic link, which is never followed.</summary>
-internal readonly record struct FolderItem(string Name, FolderItemKind Kind);
+internal sealed record FolderItem(string Name, FolderItemKind Kind);
 
 /// <summary>
 /// Read access to a ledger or a bundle: a directory, or the inside of an archive, which is not unpacked. Names have <c>/</c> between folders

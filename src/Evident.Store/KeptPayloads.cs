@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Evident.Ingest;
 using Evident.Vault;
 using Microsoft.Data.Sqlite;
@@ -13,34 +12,36 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
 {
     private const int BlocksAtOnce = 8;
 
-    /// <summary>References of the pack to keep, with the run that each belongs to.</summary>
-    /// <param name="references">Those in the pack.</param>
+    /// <summary>What became of a trace's run; null as the run when it is not known.</summary>
+    private sealed record Fate(bool Keep, string Run);
+
+    /// <summary>Marks references of the pack as kept, and says for which run: empty when it is a reference that is held itself, or a trace without a run.</summary>
+    /// <param name="references">Those in the pack, sorted.</param>
     /// <param name="from">First and last partition that can name one of them.</param>
     /// <param name="onlyHeld">The payloads have had their long time: only a hold keeps them.</param>
-    /// <param name="kept">Gets them.</param>
-    public void Find(Dictionary<UInt128, long> references, string from, string to, bool onlyHeld, Dictionary<UInt128, string?> kept, CancellationToken cancellation)
+    /// <param name="keep">Told for each, once.</param>
+    public void Find(ReferenceList references, string from, string to, bool onlyHeld, Action<int, string> keep, CancellationToken cancellation)
     {
-        foreach (UInt128 held in holds.References())
+        Span<byte> id = stackalloc byte[16];
+        foreach (var hold in holds.All)
         {
-            if (references.ContainsKey(held))
+            if (hold.By == "ref" && VaultShredding.TryParse(hold.Value, id) && references.Find(id) is >= 0 and var held)
             {
-                kept[held] = null;
+                Keep(references, held, "", keep);
             }
         }
 
-        var runs = new Dictionary<(string, TraceId), (bool Keep, string? Run)>();
+        var fates = new Dictionary<string, Fate>(StringComparer.Ordinal);
         foreach (var file in partitions.Files)
         {
             if (string.CompareOrdinal(file.Name, from) >= 0 && string.CompareOrdinal(file.Name, to) <= 0)
             {
-                Look(file, references, onlyHeld, runs, kept, cancellation);
+                Look(file, references, onlyHeld, fates, keep, cancellation);
             }
         }
-
     }
 
-    private void Look(
-        PartitionFile file, Dictionary<UInt128, long> references, bool onlyHeld, Dictionary<(string, TraceId), (bool Keep, string? Run)> runs, Dictionary<UInt128, string?> kept, CancellationToken cancellation)
+    private void Look(PartitionFile file, ReferenceList references, bool onlyHeld, Dictionary<string, Fate> fates, Action<int, string> keep, CancellationToken cancellation)
     {
         Span<byte> id = stackalloc byte[16];
         for (long after = 0; ;)
@@ -61,10 +62,10 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
                 {
                     foreach (var payload in span.Payloads)
                     {
-                        if (VaultShredding.TryParse(payload.Ref, id) && BinaryPrimitives.ReadUInt128BigEndian(id) is var reference && references.ContainsKey(reference)
-                            && RunOf(block.Workspace, span.TraceId, runs, cancellation) is var (keep, run) && (onlyHeld ? holds.HoldsRun(run) : keep || holds.HoldsRun(run)))
+                        if (VaultShredding.TryParse(payload.Ref, id) && references.Find(id) is >= 0 and var index && FateOf(block.Workspace, span.TraceId, fates, cancellation) is var fate
+                            && (holds.HoldsRun(fate.Run) || (!onlyHeld && fate.Keep)))
                         {
-                            kept[reference] = run;
+                            Keep(references, index, fate.Run, keep);
                         }
                     }
                 }
@@ -72,17 +73,27 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
         }
     }
 
-    private (bool Keep, string? Run) RunOf(string workspace, TraceId trace, Dictionary<(string, TraceId), (bool, string?)> known, CancellationToken cancellation)
+    private static void Keep(ReferenceList references, int index, string run, Action<int, string> keep)
     {
-        if (!known.TryGetValue((workspace, trace), out var found))
+        if (!references.IsKept(index))
         {
-            known[(workspace, trace)] = found = outcomes.Query(cancellation, connection => Read(connection, workspace, trace));
+            references.Keep(index);
+            keep(index, run);
         }
-
-        return found;
     }
 
-    private static (bool, string?) Read(SqliteConnection connection, string workspace, TraceId trace)
+    private Fate FateOf(string workspace, TraceId trace, Dictionary<string, Fate> known, CancellationToken cancellation)
+    {
+        string key = $"{trace} {workspace}";
+        if (!known.TryGetValue(key, out var fate))
+        {
+            known[key] = fate = outcomes.Query(cancellation, connection => Read(connection, workspace, trace));
+        }
+
+        return fate;
+    }
+
+    private static Fate Read(SqliteConnection connection, string workspace, TraceId trace)
     {
         byte[] key = new byte[16];
         trace.Write(key);
@@ -90,6 +101,6 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
             connection,
             "SELECT run.run_id, run.outcome, json_array_length(CAST(run.body AS TEXT), '$.flags') FROM trace JOIN run ON run.workspace = trace.workspace AND run.run_id = trace.run "
             + "WHERE trace.trace_id = ?1 AND trace.workspace = ?2");
-        return row.Bind(1, key).Bind(2, workspace).Step() ? (row.Text(1) != "success" || row.Integer(2) > 0, row.Text(0)) : (true, null);
+        return row.Bind(1, key).Bind(2, workspace).Step() ? new Fate(row.Text(1) != "success" || row.Integer(2) > 0, row.Text(0)!) : new Fate(true, "");
     }
 }

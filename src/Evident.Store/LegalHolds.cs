@@ -1,8 +1,6 @@
-using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Evident.Platform;
-using Evident.Vault;
 
 namespace Evident.Store;
 
@@ -38,29 +36,13 @@ internal sealed class LegalHolds
     public void Place(LegalHold hold) => Write([.. holds, hold]);
 
     /// <summary>Durable on return.</summary>
-    public void Release(string id) => Write([.. holds.Where(h => h.Id != id)]);
+    public void Release(string id) => Write(Array.FindAll(holds, h => h.Id != id));
 
-    public bool HoldsRun(string? run) => run is not null && Array.Exists(holds, h => h.By == "run" && h.Value == run);
+    public bool HoldsRun(string run) => run.Length > 0 && Array.Exists(holds, h => h.By == "run" && h.Value == run);
 
     public bool HoldsScope(string scopeId) => Array.Exists(holds, h => h.By == "tenant" && h.Value == scopeId);
 
-    public bool HoldsReference(string reference) => Array.Exists(holds, h => h.By == "ref" && h.Value == reference);
-
-    /// <summary>Payloads that are held by name.</summary>
-    public List<UInt128> References()
-    {
-        var references = new List<UInt128>();
-        Span<byte> id = stackalloc byte[16];
-        foreach (var hold in holds)
-        {
-            if (hold.By == "ref" && VaultShredding.TryParse(hold.Value, id))
-            {
-                references.Add(BinaryPrimitives.ReadUInt128BigEndian(id));
-            }
-        }
-
-        return references;
-    }
+    public bool AnyScope => Array.Exists(holds, h => h.By == "tenant");
 
     private void Write(LegalHold[] now)
     {

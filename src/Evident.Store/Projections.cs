@@ -294,8 +294,16 @@ internal sealed class Projections : IDisposable
     {
         long now = Environment.TickCount64;
         bool all = HasWaiters;
-        var due = deferred.Where(d => all || now - d.Value >= options.LargeRunMillis).Select(d => d.Key).ToArray();
-        if (due.Length == 0)
+        List<(string Workspace, TraceId Trace)> due = [];
+        foreach (var (key, since) in deferred)
+        {
+            if (all || now - since >= options.LargeRunMillis)
+            {
+                due.Add(key);
+            }
+        }
+
+        if (due.Count == 0)
         {
             return;
         }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Evident.Ledger;
 using Evident.Platform;
 using Evident.Vault;
@@ -78,7 +77,7 @@ internal sealed class Retention : IDisposable
 
             suspended = !plausible;
             int today = VaultShredding.DayOf(clock.UnixMillis);
-            if (!plausible || !(shredding.HasKeysBefore(today) || shredding.Packs().Any(p => p.Day < today)))
+            if (!plausible || !(shredding.HasKeysBefore(today) || shredding.Packs() is [{ Day: var oldest }, ..] && oldest < today))
             {
                 return;
             }
@@ -89,34 +88,38 @@ internal sealed class Retention : IDisposable
             }
 
             projections.CatchUp(int.MaxValue, cancellation); // a run that failed must be known to have failed
-            var over = shredding.Packs().Where(p => p.Day < today).ToList();
-            var ended = new List<UInt128>();
-            foreach (var pack in over)
+            List<string> over = [];
+            var ended = new ReferenceList();
+            foreach (var pack in shredding.Packs())
             {
-                End(pack, ended, cancellation);
+                if (pack.Day < today)
+                {
+                    over.Add(pack.Name);
+                    End(pack, ended, cancellation);
+                }
             }
 
-            var refs = ended.ToArray();
-            string root = ShredPlan.RootOf(refs), id = NewId();
+            ended.Sort();
+            string root = ended.Root(), id = NewId();
             VaultException? full = null;
             acts.RunAsync(StoreActs.Appliance, null, (ledger, act) =>
             {
                 var intent = EntryDraft.Create("vault.shred.intent", id, entry =>
                 {
                     entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).Set("channel", "system")
-                        .Set("shred", shred => shred.Set("by", "expiry").Set("value", VaultShredding.TextOf(today - 1)).Set("count", refs.LongLength).Set("refs_root", root)
+                        .Set("shred", shred => shred.Set("by", "expiry").Set("value", VaultShredding.TextOf(today - 1)).Set("count", (long)ended.Count).Set("refs_root", root)
                             .Set("keystore_before", vault.Generation));
                     act(entry);
                 });
                 full = VaultActs.TryCarryOut(
-                    new ShredPlan(id, today, [.. over.Select(p => p.Name)], [], refs.LongLength, root, ledger.Head.Size, intent.Bytes.ToArray()), options, clock, vault, ledger);
+                    new ShredPlan(id, today, over, [], ended.Count, root, ledger.Head.Size, intent.Bytes.ToArray()), options, clock, vault, ledger);
             }).GetAwaiter().GetResult();
             if (full is not null)
             {
                 throw full;
             }
 
-            Interlocked.Add(ref expired, refs.LongLength);
+            Interlocked.Add(ref expired, ended.Count);
         }
     }
 
@@ -131,65 +134,78 @@ internal sealed class Retention : IDisposable
     }
 
     // Keeps what is to be kept; adds the rest to what ends.
-    private void End(PackId pack, List<UInt128> ended, CancellationToken cancellation)
+    private void End(PackId pack, ReferenceList ended, CancellationToken cancellation)
     {
-        var wraps = new Dictionary<UInt128, long>();
-        var kept = new Dictionary<UInt128, string?>();
+        var references = new ReferenceList();
+        var byRun = new Dictionary<string, List<int>>(StringComparer.Ordinal);
         long oldest = long.MaxValue, newest = 0;
-        shredding.ReadWraps(pack, (reference, scope, offset, created) =>
+        shredding.ReadWraps(pack, (reference, _, offset, created) =>
         {
             (oldest, newest) = (Math.Min(oldest, created), Math.Max(newest, created));
-            UInt128 one = BinaryPrimitives.ReadUInt128BigEndian(reference);
-            wraps[one] = offset;
-            if (holds.All.Count > 0 && !pack.IsDebug && holds.HoldsScope(Convert.ToHexStringLower(scope)))
-            {
-                kept[one] = null;
-            }
+            references.Add(reference, offset);
         });
-        if (wraps.Count > 0 && !pack.IsDebug && (pack.IsShort || holds.All.Count > 0))
+        references.Sort();
+        if (references.Count > 0 && !pack.IsDebug && (pack.IsShort || holds.All.Count > 0))
         {
+            HoldTenants(pack, references, Keep);
             // A payload is sealed before its span is stored: at midnight that is the next partition.
             string from = VaultShredding.TextOf(VaultShredding.DayOf(oldest)), to = VaultShredding.TextOf(VaultShredding.DayOf(newest) + 1);
-            keeps.Find(wraps, from, to, onlyHeld: !pack.IsShort, kept, cancellation);
+            keeps.Find(references, from, to, onlyHeld: !pack.IsShort, Keep, cancellation);
+            var before = KeptBefore(pack, references);
+            foreach (var (run, some) in byRun)
+            {
+                some.RemoveAll(before.Contains);
+                for (int at = 0; at < some.Count; at += KeptAtOnce)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    KeepSome(pack, references, run, some.GetRange(at, Math.Min(KeptAtOnce, some.Count - at)));
+                }
+            }
         }
 
-        Keep(pack, wraps, kept, cancellation);
-        foreach (UInt128 one in wraps.Keys)
+        ended.AddEnded(references);
+
+        void Keep(int index, string run)
         {
-            if (!kept.ContainsKey(one))
+            if (!byRun.TryGetValue(run, out var some))
             {
-                ended.Add(one);
+                byRun[run] = some = [];
             }
+
+            some.Add(index);
         }
     }
 
-    private void Keep(PackId pack, Dictionary<UInt128, long> wraps, Dictionary<UInt128, string?> kept, CancellationToken cancellation)
+    private void HoldTenants(PackId pack, ReferenceList references, Action<int, string> keep)
     {
-        var done = KeptBefore(pack, kept);
-        foreach (var run in kept.Where(k => !done.Contains(k.Key)).GroupBy(static k => k.Value))
+        if (!holds.AnyScope)
         {
-            foreach (UInt128[] some in run.Select(static k => k.Key).Chunk(KeptAtOnce))
-            {
-                cancellation.ThrowIfCancellationRequested();
-                KeepSome(pack, wraps, run.Key, some);
-            }
+            return;
         }
+
+        shredding.ReadWraps(pack, (reference, scope, _, _) =>
+        {
+            if (holds.HoldsScope(Convert.ToHexStringLower(scope)) && references.Find(reference) is >= 0 and var index && !references.IsKept(index))
+            {
+                references.Keep(index);
+                keep(index, "");
+            }
+        });
     }
 
     // A round that was interrupted has kept some of them already, in a pack of the long class as of its own day.
-    private HashSet<UInt128> KeptBefore(PackId pack, Dictionary<UInt128, string?> kept)
+    private HashSet<int> KeptBefore(PackId pack, ReferenceList references)
     {
-        var done = new HashSet<UInt128>();
-        foreach (var other in kept.Count == 0 ? [] : shredding.Packs())
+        var done = new HashSet<int>();
+        foreach (var other in shredding.Packs())
         {
-            if (!other.IsShort && other.Day > pack.Day + options.VaultLongDays)
+            if (other is { IsShort: false, IsDebug: false } && other.Day > pack.Day + options.VaultLongDays)
             {
                 shredding.ReadWraps(other, (reference, _, _, _) =>
                 {
-                    UInt128 one = BinaryPrimitives.ReadUInt128BigEndian(reference);
-                    if (kept.ContainsKey(one))
+                    if (references.Find(reference) is >= 0 and var index && references.IsKept(index))
                     {
-                        done.Add(one);
+                        done.Add(index);
                     }
                 });
             }
@@ -198,19 +214,18 @@ internal sealed class Retention : IDisposable
         return done;
     }
 
-    private void KeepSome(PackId pack, Dictionary<UInt128, long> wraps, string? run, UInt128[] some)
+    private void KeepSome(PackId pack, ReferenceList references, string run, List<int> some)
     {
         var batch = vault.NewBatch();
-        var done = new List<UInt128>();
+        List<string> done = [];
         try
         {
-            Span<byte> id = stackalloc byte[16];
-            foreach (UInt128 one in some)
+            foreach (int one in some)
             {
-                BinaryPrimitives.WriteUInt128BigEndian(id, one);
-                if (TryKeep(VaultShredding.Name(id), pack, wraps[one], batch))
+                string reference = references.Name(one);
+                if (TryKeep(reference, pack, references.Offset(one), batch))
                 {
-                    done.Add(one);
+                    done.Add(reference);
                 }
             }
 
@@ -226,9 +241,9 @@ internal sealed class Retention : IDisposable
             throw;
         }
 
-        string root = ShredPlan.RootOf([.. done]);
+        string root = ReferenceList.RootOf(done);
         var draft = EntryDraft.Create("vault.promote", NewId(), entry => entry
-            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).SetIf("run_id", run)
+            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).SetIf("run_id", run.Length > 0 ? run : null)
             .Set("promote", promote => promote.Set("from", pack.IsShort ? "short" : "long").Set("to", "long").Set("count", (long)done.Count).Set("refs_root", root)
                 .Set("expires", VaultShredding.TextOf(VaultShredding.DayOf(clock.UnixMillis) + options.VaultLongDays))));
         acts.StoreAsync(batch, [draft]).GetAwaiter().GetResult();

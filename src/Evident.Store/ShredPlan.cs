@@ -92,23 +92,6 @@ internal sealed record ShredPlan(
             throw new StoreException($"'{path}' is no plan of a shredding that can be finished: {damage.Message} Keep the file and look at the newest vault.shred.intent of the ledger.", damage);
         }
     }
-
-    /// <summary>RFC 6962 root over references in ascending order, 29 ASCII bytes a leaf.</summary>
-    /// <param name="references">Sorted in place.</param>
-    public static string RootOf(UInt128[] references)
-    {
-        Array.Sort(references);
-        var tree = new MerkleFrontier();
-        Span<byte> id = stackalloc byte[16], line = stackalloc byte[SealedBatch.RefLength];
-        foreach (UInt128 reference in references)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(id, reference);
-            VaultShredding.Write(id, line);
-            tree.Append(Merkle.Leaf(line));
-        }
-
-        return LedgerFormat.HashText(tree.Root());
-    }
 }
 
 [JsonSerializable(typeof(ShredPlan))]

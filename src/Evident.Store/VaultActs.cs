@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Evident.Ingest;
@@ -97,8 +96,7 @@ public sealed class VaultActs
         }
 
         RefuseHeld(by, value, scope, refs, cancellation);
-        var sorted = refs.Select(Number).ToArray();
-        string root = ShredPlan.RootOf(sorted), id = Id();
+        string root = ReferenceList.RootOf(refs), id = Id();
         VaultException? full = null;
         await acts.RunAsync(actor, reason, (ledger, act) =>
         {
@@ -216,12 +214,6 @@ public sealed class VaultActs
     {
         act(entry);
         entry.Set("hold", hold => hold.Set("state", state).Set("by", by).Set("value", value).Set("hold_id", id));
-    }
-
-    private static UInt128 Number(string reference)
-    {
-        Span<byte> id = stackalloc byte[16];
-        return VaultShredding.TryParse(reference, id) ? BinaryPrimitives.ReadUInt128BigEndian(id) : throw new ArgumentException($"'{reference}' is no reference.", nameof(reference));
     }
 
     private static string Id()

@@ -156,14 +156,18 @@ public sealed class VaultShredding(VaultStore vault)
     /// <param name="gone">References to end; each is looked for in the pack of its newest wrap.</param>
     public void Erase(IReadOnlyCollection<string> gone) => vault.Change("Erasing payloads", (ring, writer) =>
     {
-        var old = new HashSet<uint>();
-        var places = new HashSet<(PackName Pack, string Scope)>();
+        List<uint> old = [];
+        Dictionary<string, PackName> places = new(StringComparer.Ordinal); // by pack and scope
         foreach (string reference in gone)
         {
             if (vault.Opener.Place(reference) is { } place && ring.KekById(place.Kek) is not null)
             {
-                old.Add(place.Kek);
-                places.Add((place.Pack, place.Scope));
+                if (!old.Contains(place.Kek))
+                {
+                    old.Add(place.Kek);
+                }
+
+                places[$"{place.Scope} {place.Pack}"] = place.Pack;
             }
         }
 
@@ -174,14 +178,14 @@ public sealed class VaultShredding(VaultStore vault)
 
         using var batch = vault.NewBatch();
         var ended = new HashSet<string>(gone, StringComparer.Ordinal);
-        foreach (var (pack, scope) in places)
+        foreach (var (place, pack) in places)
         {
-            Kek fresh = ring.Renew(ring.ById(scope), pack.Day);
-            foreach (var (sibling, (key, offset)) in Newest(pack))
+            Kek fresh = ring.Renew(ring.ById(place[..place.IndexOf(' ', StringComparison.Ordinal)]), pack.Day);
+            foreach (var (sibling, newest) in Newest(pack))
             {
-                if (old.Contains(key) && !ended.Contains(sibling))
+                if (newest.Key != fresh.Id && old.Contains(newest.Key) && !ended.Contains(sibling) && fresh.Scope.Scope.Id == newest.Scope)
                 {
-                    vault.Opener.TryRewrap(sibling, (pack, offset), _ => (fresh, pack), batch);
+                    vault.Opener.TryRewrap(sibling, (pack, newest.Offset), _ => (fresh, pack), batch);
                 }
             }
         }
@@ -224,10 +228,12 @@ public sealed class VaultShredding(VaultStore vault)
         return [.. found];
     }
 
-    private Dictionary<string, (uint Key, long Offset)> Newest(PackName pack)
+    private sealed record Wrapped(uint Key, string Scope, long Offset);
+
+    private Dictionary<string, Wrapped> Newest(PackName pack)
     {
-        var newest = new Dictionary<string, (uint, long)>(StringComparer.Ordinal);
-        ReadWraps(pack.ToString(), (record, offset) => newest[Name(record.Ref)] = (record.KekId, offset));
+        var newest = new Dictionary<string, Wrapped>(StringComparer.Ordinal);
+        ReadWraps(pack.ToString(), (record, offset) => newest[Name(record.Ref)] = new Wrapped(record.KekId, Convert.ToHexStringLower(record.ScopeId), offset));
         return newest;
     }
 }

@@ -3,6 +3,7 @@ using Evident.Benchmarks;
 
 // dotnet run -c Release --project tests/Evident.Benchmarks -- ledger [--entries N] [--group N] [--directory DIR]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- redact
+// dotnet run -c Release --project tests/Evident.Benchmarks -- expiry [--payloads N]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- verify --binary PATH [--entries N] [--group N] [--directory DIR]
 string command = args.Length > 0 ? args[0] : "";
 string? directory = Option("--directory");
@@ -20,6 +21,9 @@ switch (command)
     case "redact":
         RedactionFigures.Print();
         return 0;
+    case "expiry":
+        ExpiryFigures.Print(Number("--payloads", 1_000_000), directory);
+        return 0;
     case "commit":
         CommitFigures.Print(directory);
         return 0;
@@ -28,7 +32,7 @@ switch (command)
     case VerificationFigures.ChildCommand when args.Length == 2:
         return VerificationFigures.RunChild(args[1]);
     default:
-        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
+        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | expiry [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
         return 64;
 }
 
