@@ -5,7 +5,7 @@ using Evident.Platform;
 namespace Evident.Store;
 
 /// <summary>
-/// Whether the wall clock can be trusted to say that a day is over: a clock that is set forward must not end the payloads of years (ledger-and-vault T28). <c>vault/clock</c> remembers both clocks;
+/// Whether the wall clock can be trusted to say that a day is over: a clock that is set forward must not end the payloads of years (ledger-and-vault T28). <c>DATA/clock</c> remembers both clocks;
 /// within one boot the wall clock may run ahead of the monotonic clock by an hour, over a boot by 72 hours. Beyond that nothing expires until a person confirms the time, or the
 /// clock is set back. Not thread safe.
 /// </summary>

@@ -36,6 +36,7 @@ public sealed class EvidentStore : IDisposable
     private readonly AnchorFiling anchors;
     private readonly LedgerExports exports;
     private readonly StoreActs acts;
+    private readonly DeniedReads refusals;
     private readonly LegalHolds holds;
     private readonly Retention retention;
     private readonly VaultActs vaultActs;
@@ -81,12 +82,13 @@ public sealed class EvidentStore : IDisposable
         LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
         ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
         spans = new SpanReader(partitions, options.Tools, log);
-        payloads = new PayloadReads(vault, pipeline, queue, clock);
+        acts = new StoreActs(vault, pipeline, queue);
+        refusals = new DeniedReads(acts, clock);
+        payloads = new PayloadReads(vault, pipeline, queue, refusals, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
         exports = new LedgerExports(ledgerDirectory, pipeline, queue, clock);
-        acts = new StoreActs(vault, pipeline, queue);
         holds = new LegalHolds(Path.Combine(options.DataDirectory, "vault"));
-        retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, log);
+        retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, () => refusals.Flush(all: false), log);
         vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, tenant => pipeline.ScopesOf(DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
@@ -163,6 +165,11 @@ public sealed class EvidentStore : IDisposable
             DurableDirectory.Create(keys);
             bool hasTraces = Directory.EnumerateFiles(traces, "*.db").Any();
             var vault = Held(open, OpenVault(options, clock, hasTraces));
+            foreach (string left in (string[])[Path.Combine(traces, PartitionSet.DayOf(clock.UnixMillis) + ".db"), Path.Combine(options.DataDirectory, OutcomesFile.Name)])
+            {
+                Sqlite.FinishCreation(left);
+            }
+
             SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
             var partitions = Held(open, new PartitionSet(traces));
             var (floor, hint) = Remembered(partitions, log);
@@ -360,6 +367,15 @@ public sealed class EvidentStore : IDisposable
         }
     }
 
+    /// <summary>What proves a shredding to somebody else; publishes the head that it rests on.</summary>
+    /// <param name="id">Of the intent's entry.</param>
+    /// <exception cref="VaultActRefusedException">There is no such shredding, or it is not finished.</exception>
+    public async Task<byte[]> CertifyShreddingAsync(string id, CancellationToken cancellation)
+    {
+        await PublishAsync(cancellation).ConfigureAwait(false);
+        return ShredCertificate.Make(id, filter => FindEntries(filter, cancellation), LedgerTlogProof);
+    }
+
     /// <summary>Rotation, shredding, legal holds and retention of the vault.</summary>
     public VaultActs VaultActs => vaultActs;
 
@@ -414,6 +430,7 @@ public sealed class EvidentStore : IDisposable
         LedgerCheck.Dispose();
         scrubber.Dispose();
         retention.Dispose();
+        TellRefusals();
         queue.Close(null);
         readers.Dispose(); // readers before writers: the last connection folds the log into its file, and a reader cannot
         projections.Dispose();
@@ -427,6 +444,18 @@ public sealed class EvidentStore : IDisposable
         identities.Dispose();
         vault.Dispose();
         ownership.Dispose();
+    }
+
+    private void TellRefusals()
+    {
+        try
+        {
+            refusals.Flush(all: true);
+        }
+        catch (Exception e) when (e is StoreStoppedException or QueueFullException)
+        {
+            // the writer has failed: what it could not write is lost with the rest of this minute
+        }
     }
 
     public void Dispose() => Close();

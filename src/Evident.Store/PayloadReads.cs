@@ -7,7 +7,7 @@ using Evident.Vault;
 namespace Evident.Store;
 
 /// <summary>Opens payloads, ledger first (ledger-and-vault 3.13): find, record, wait until that is durable, then decrypt. Thread safe.</summary>
-internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, WriteQueue queue, IClock clock)
+internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, WriteQueue queue, DeniedReads refusals, IClock clock)
 {
     private const int MaxReasonBytes = 4_096;
     private const string Workspace = "default";
@@ -26,8 +26,12 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
         catch (VaultException refusal) when (CodeOf(refusal.Kind) is not null)
         {
             string code = CodeOf(refusal.Kind)!;
-            await Record("vault.denied", words, actor, null, entry => entry.Set("vault", denied => denied.Set("cause", code)
-                .SetIf("ref", refusal.Kind == VaultErrorKind.Malformed ? null : reference))).WaitAsync(cancellation).ConfigureAwait(false);
+            if (!refusals.Folds(actor, code))
+            {
+                await Record("vault.denied", words, actor, null, entry => entry.Set("vault", denied => denied.Set("cause", code)
+                    .SetIf("ref", refusal.Kind == VaultErrorKind.Malformed ? null : reference))).WaitAsync(cancellation).ConfigureAwait(false);
+            }
+
             throw new PayloadDeniedException(code, refusal.Message);
         }
     }

@@ -30,19 +30,22 @@ internal sealed class Retention : IDisposable
     private readonly Action<string, Exception?> log;
     private readonly ClockGuard guard;
     private readonly string vaultDirectory;
+    private readonly Action tick;
     private readonly CancellationTokenSource stopping = new();
     private readonly Thread thread;
     private readonly object gate = new(); // one sweep at a time; the guard
     private volatile bool suspended;
     private long promoted, expired;
 
+    /// <param name="tick">Called every second or so, for what else waits for its time.</param>
     public Retention(
-        StoreOptions options, IClock clock, VaultStore vault, StoreActs acts, LegalHolds holds, KeptPayloads keeps, Projections projections, Action<string, Exception?> log)
+        StoreOptions options, IClock clock, VaultStore vault, StoreActs acts, LegalHolds holds, KeptPayloads keeps, Projections projections, Action tick, Action<string, Exception?> log)
     {
+        this.tick = tick;
         (this.options, this.clock, this.vault, this.acts, this.holds, this.keeps, this.projections, this.log) = (options, clock, vault, acts, holds, keeps, projections, log);
         shredding = new VaultShredding(vault);
         vaultDirectory = Path.Combine(options.DataDirectory, "vault");
-        guard = new ClockGuard(Path.Combine(vaultDirectory, "clock"), clock);
+        guard = new ClockGuard(Path.Combine(options.DataDirectory, "clock"), clock);
         thread = new Thread(Run) { Name = "evident-retention", IsBackground = true, Priority = ThreadPriority.BelowNormal };
     }
 
@@ -275,15 +278,14 @@ internal sealed class Retention : IDisposable
         long due = 0;
         while (!stopping.Token.WaitHandle.WaitOne(options.IdleMillis))
         {
-            if (options.SweepMinutes <= 0 || clock.MonotonicMillis < due)
-            {
-                continue;
-            }
-
-            due = clock.MonotonicMillis + (options.SweepMinutes * 60_000L);
             try
             {
-                Sweep(stopping.Token);
+                tick();
+                if (options.SweepMinutes > 0 && clock.MonotonicMillis >= due)
+                {
+                    due = clock.MonotonicMillis + (options.SweepMinutes * 60_000L);
+                    Sweep(stopping.Token);
+                }
             }
             catch (Exception end) when (end is OperationCanceledException or StoreStoppedException)
             {

@@ -56,6 +56,19 @@ internal static class Sqlite
         }
     }
 
+    /// <summary>
+    /// A kill while a file was created can leave the journal of its very first transaction, the one that turns it to write-ahead logging: only a writer can take that back, and readers come first.
+    /// </summary>
+    public static void FinishCreation(string path)
+    {
+        if (File.Exists(path) && File.Exists(path + "-journal"))
+        {
+            Prepare();
+            using var connection = Opened(path, SqliteOpenMode.ReadWrite);
+            _ = Scalar(connection, "PRAGMA user_version");
+        }
+    }
+
     /// <summary>For queries beside the writer. Never creates a file and cannot write into one.</summary>
     public static SqliteConnection OpenReader(string path)
     {

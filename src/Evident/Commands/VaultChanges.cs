@@ -34,6 +34,28 @@ internal static class VaultChanges
         return command;
     }
 
+    public static Command Certificate()
+    {
+        Command command = CommandLine.Command("certificate",
+            "Prints what proves a shredding to somebody else: intent and receipt as they stand in the ledger, each with its proof under a published head.",
+            "evident vault certificate 5f1c… > shred.cert");
+        var data = new DataOptions(command);
+        Argument<string> id = CommandLine.Text("SHRED", "The id that `vault shred` printed, or that of a vault.shred.intent entry.");
+        command.Arguments.Add(id);
+        command.SetAction(async (parsed, cancel) =>
+        {
+            Reply reply = await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), new Operation(VaultOperation.Certificate, parsed.GetValue(id)), cancel);
+            if (reply.Error is not null)
+            {
+                throw new RefusedException(reply.Error, reply.ExitCode);
+            }
+
+            await parsed.InvocationConfiguration.Output.WriteAsync(System.Text.Encoding.UTF8.GetString(reply.Payload));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
     public static Command ConfirmClock() => Asks(
         CommandLine.Command("confirm-clock", "Says that the wall clock is right: nothing expires while it is far ahead of what it can be. The ledger says so too.", "evident vault confirm-clock"),
         static _ => new Operation(VaultOperation.ConfirmClock));

@@ -15,6 +15,7 @@ internal static class VaultCommands
         command.Subcommands.Add(Status());
         command.Subcommands.Add(VaultChanges.Shred());
         command.Subcommands.Add(VaultChanges.Hold());
+        command.Subcommands.Add(VaultChanges.Certificate());
         command.Subcommands.Add(VaultChanges.ConfirmClock());
         return command;
     }

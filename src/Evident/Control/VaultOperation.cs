@@ -9,7 +9,7 @@ namespace Evident.Control;
 /// </summary>
 internal static class VaultOperation
 {
-    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds";
+    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate";
 
     public const int MaxReferenceChars = 256;
 
@@ -36,6 +36,9 @@ internal static class VaultOperation
                 case Release:
                     await acts.ReleaseAsync(operation.Reference ?? "", Words(operation), actor);
                     return Reply.Done(json => json.WriteString("released"u8, operation.Reference));
+                case Certificate:
+                    byte[] certificate = await store.CertifyShreddingAsync(operation.Reference ?? "", cancel);
+                    return Reply.Done(json => json.WriteString("shred"u8, operation.Reference), certificate);
                 case Holds:
                     return Reply.Done(json => WriteHolds(json, acts.Holds));
                 default:

@@ -12,6 +12,40 @@ public sealed class CrashTests
         new Sent(trace, 2, "tool.call").With(("tool.name", "gmail.send"), ("tool.args", $$"""{"n":{{trace}}}"""), ("agent.run_id", $"run-{trace}")) with { Parent = 1, At = 1, Until = 2 },
     ];
 
+    [Theory]
+    [InlineData("traces/2026-05-07.db")]
+    [InlineData("outcomes.db")]
+    public void A_kill_while_a_file_was_created_is_taken_back_by_the_next_start(string file)
+    {
+        using var at = new TemporaryStore();
+        at.Send(Request(2));
+        at.Close();
+        at.Clock.Now += TimeSpan.FromDays(1);
+        string path = Path.Combine(at.Data, file), made = path + ".made";
+        foreach (string earlier in Directory.GetFiles(Path.GetDirectoryName(path)!, Path.GetFileName(path) + "*"))
+        {
+            File.Delete(earlier);
+        }
+
+        Evident.Store.Sqlite.OpenWriter(made, full: true).Dispose();
+        using (var writer = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={made};Pooling=False"))
+        {
+            writer.Open();
+            Evident.Store.Sqlite.Execute(writer, "PRAGMA journal_mode=DELETE");
+            Evident.Store.Sqlite.Execute(writer, "PRAGMA cache_size=1");
+            Evident.Store.Sqlite.Execute(writer, "BEGIN");
+            Evident.Store.Sqlite.Execute(writer, "CREATE TABLE x (y)");
+            Evident.Store.Sqlite.Execute(writer, "INSERT INTO x SELECT randomblob(4000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i FROM n)");
+            File.Copy(made, path); // in the middle of it: pages are written, and the journal says what they were
+            File.Copy(made + "-journal", path + "-journal");
+        }
+
+        File.Delete(made);
+        at.Send(Request(1));
+        Assert.Equal((2, 2), (at.Story("run-1").Spans.Count, at.Story("run-2").Spans.Count));
+        Assert.False(File.Exists(path + "-journal"));
+    }
+
     // storedAfter: whether the unacknowledged group is there after the restart; before the commit it is not, from the commit on it is.
     [Theory]
     [InlineData(nameof(WriteStep.BeforeVault), false)]

@@ -276,6 +276,30 @@ public sealed class RetentionTests
     }
 
     [Fact]
+    public async Task Refused_looks_are_told_at_once_and_then_once_a_minute()
+    {
+        const string Unknown = "vr_01HZX0000000000000000000A0";
+        using var at = new TemporaryStore();
+        for (int i = 0; i < 50; i++)
+        {
+            Assert.Equal("not_found", await Read(at, Unknown));
+        }
+
+        Assert.Equal("malformed", await Read(at, "nonsense")); // another cause
+        Assert.Equal(["not_found", "malformed"], Of(at, "vault.denied").Select(e => e.GetProperty("vault").GetProperty("cause").GetString()));
+        at.Clock.Now += TimeSpan.FromSeconds(61);
+        Assert.True(SpinWait.SpinUntil(() => Of(at, "vault.denied").Length == 3, 20_000));
+        var folded = Of(at, "vault.denied")[2];
+        Assert.Equal(("not_found", 49L), (folded.GetProperty("vault").GetProperty("cause").GetString(), folded.GetProperty("window").GetProperty("count").GetInt64()));
+        Assert.Equal("uid", folded.GetProperty("actor").GetProperty("kind").GetString());
+        Assert.Equal("not_found", await Read(at, Unknown));
+        Assert.Equal("not_found", await Read(at, Unknown));
+        at.Reopen(); // a stop tells what is left
+        Assert.Equal(5, Of(at, "vault.denied").Length);
+        Verified(at);
+    }
+
+    [Fact]
     public async Task The_sweep_runs_by_itself()
     {
         using var at = new TemporaryStore { Adjust = static o => new StoreOptions { DataDirectory = o.DataDirectory, Tools = o.Tools, IdleMillis = 2, SweepMinutes = 10 } };
