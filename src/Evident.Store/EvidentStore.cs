@@ -165,11 +165,7 @@ public sealed class EvidentStore : IDisposable
             DurableDirectory.Create(keys);
             bool hasTraces = Directory.EnumerateFiles(traces, "*.db").Any();
             var vault = Held(open, OpenVault(options, clock, hasTraces));
-            foreach (string left in (string[])[Path.Combine(traces, PartitionSet.DayOf(clock.UnixMillis) + ".db"), Path.Combine(options.DataDirectory, OutcomesFile.Name)])
-            {
-                Sqlite.FinishCreation(left);
-            }
-
+            Sqlite.FinishCreation(Path.Combine(traces, PartitionSet.DayOf(clock.UnixMillis) + ".db"));
             SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
             var partitions = Held(open, new PartitionSet(traces));
             var (floor, hint) = Remembered(partitions, log);

@@ -85,7 +85,7 @@ internal sealed class ReferenceList
 
     public bool IsKept(int index) => kept[index];
 
-    public void Keep(int index) => kept[index] = true;
+    public void Keep(int index, bool keep = true) => kept[index] = keep;
 
     public long Offset(int index) => items[index].Offset;
 

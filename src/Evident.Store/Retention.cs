@@ -230,6 +230,10 @@ internal sealed class Retention : IDisposable
                 {
                     done.Add(reference);
                 }
+                else
+                {
+                    references.Keep(one, keep: false); // erased before, or damaged: it ends with the others
+                }
             }
 
             if (done.Count == 0)

@@ -35,13 +35,13 @@ public sealed class VaultChangeTests
         string hold = Ran("vault", "hold", "add", "--run", run, "--reason", "case 17", "--data", place.Data).Text("hold")!;
         Assert.Equal(hold, Ran("vault", "hold", "list", "--data", place.Data).GetProperty("holds")[0].Text("hold"));
         var refused = EvidentProcess.Run("vault", "shred", "--run", run, "--reason", "erasure request", "--data", place.Data);
-        Assert.True(refused.Code != 0 && refused.Err.Contains(hold, StringComparison.Ordinal), refused.ToString());
+        Assert.True(refused.Code != 0 && refused.Error.Contains(hold, StringComparison.Ordinal), refused.ToString());
         Ran("vault", "hold", "release", hold, "--reason", "case closed", "--data", place.Data);
 
         var receipt = Ran("vault", "shred", "--run", run, "--reason", "erasure request", "--data", place.Data);
         Assert.Equal("L1", receipt.Text("level"));
         var read = EvidentProcess.Run("vault", "read", gone, "--reason", "is it gone?", "--data", place.Data);
-        Assert.True(read.Code != 0 && read.Err.Contains("shredded", StringComparison.Ordinal), read.ToString());
+        Assert.True(read.Code != 0 && read.Error.Contains("shredded", StringComparison.Ordinal), read.ToString());
         Assert.Contains("Nowak", EvidentProcess.Run("vault", "read", sibling, "--reason", "and the other?", "--data", place.Data).Out, StringComparison.Ordinal);
 
         var certificate = EvidentProcess.Run("vault", "certificate", receipt.Text("shred")!, "--data", place.Data);
@@ -69,7 +69,7 @@ public sealed class VaultChangeTests
         foreach (string[] wrong in (string[][])[[], ["--run", "a", "--ref", "b"]])
         {
             var ran = EvidentProcess.Run(["vault", "shred", .. wrong, "--reason", "x", "--data", place.Data]);
-            Assert.True(ran.Code == 64 && ran.Err.Contains("exactly one of --ref, --run and --tenant", StringComparison.Ordinal), ran.ToString());
+            Assert.True(ran.Code == 64 && ran.Error.Contains("exactly one of --ref, --run and --tenant", StringComparison.Ordinal), ran.ToString());
         }
     }
 }
