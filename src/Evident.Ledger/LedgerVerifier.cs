@@ -13,6 +13,9 @@ public sealed class VerifyRequest
     /// <summary>Files with heads of this ledger that were kept elsewhere: signed notes, or the text form.</summary>
     public IReadOnlyList<string> KnownHeads { get; init; } = [];
 
+    /// <summary>Files with payloads that were disclosed to the auditor: the ledger must name each with the commitment that it meets.</summary>
+    public IReadOnlyList<string> Disclosed { get; init; } = [];
+
     /// <summary>A C2SP tlog-policy of the auditor's own, or null.</summary>
     public string? Policy { get; init; }
 
@@ -216,6 +219,11 @@ internal sealed class Verification(
         bool damaged = Damaged; // by the ledger's own findings, not by what is compared with it
         var (anchored, by) = CheckTrusted(anchors);
         Compare(damaged, cancellation);
+        foreach (var (file, disclosure) in damaged ? [] : trust.Disclosures)
+        {
+            findings.Add(disclosure.Check(folder, files.Segments, pass.Origin, file, cancellation));
+        }
+
         if (bundle is not null)
         {
             findings.AddRange(bundle.Check(pass, folder, sound: !damaged, cancellation));
@@ -393,6 +401,7 @@ internal sealed class Verification(
         Verdict.Altered => "lines, or spans that the ledger sealed, are not those that were written.",
         Verdict.KeyViolation => "a signature is invalid or a key was used where it may not be.",
         Verdict.Malformed => "the files are not in the ledger's format.",
+        Verdict.VaultMismatch => "the ledger is sound, and the vault, or a payload that was disclosed, is not what it names.",
         Verdict.IndexMismatch => "the ledger is sound, and what else the appliance holds shows something else.",
         _ => "something could not be read; this accuses nobody.",
     };

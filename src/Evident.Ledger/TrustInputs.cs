@@ -16,6 +16,8 @@ internal sealed class TrustInputs : IDisposable
 
     public IReadOnlyList<KnownHead> Heads => heads;
 
+    public List<(string File, Disclosure Disclosure)> Disclosures { get; } = [];
+
     public TlogPolicy? Policy { get; private set; }
 
     public WitnessAudit? Witness { get; private set; }
@@ -26,7 +28,7 @@ internal sealed class TrustInputs : IDisposable
     public static bool TryRead(VerifyRequest request, out TrustInputs inputs, out string failure)
     {
         inputs = new TrustInputs();
-        if (inputs.ReadHeads(request.KnownHeads, out failure) && inputs.ReadPolicy(request.Policy, out failure) && inputs.OpenWitness(request.Cosign, out failure))
+        if (inputs.ReadHeads(request.KnownHeads, out failure) && inputs.ReadDisclosures(request.Disclosed, out failure) && inputs.ReadPolicy(request.Policy, out failure) && inputs.OpenWitness(request.Cosign, out failure))
         {
             return true;
         }
@@ -52,6 +54,34 @@ internal sealed class TrustInputs : IDisposable
         }
 
         failure = "";
+        return true;
+    }
+
+    private bool ReadDisclosures(IReadOnlyList<string> paths, out string failure)
+    {
+        failure = "";
+        foreach (string path in paths)
+        {
+            string why;
+            try
+            {
+                byte[] bytes = File.ReadAllBytes(path);
+                if (Disclosure.Parse(bytes, out why) is { } disclosure)
+                {
+                    Disclosures.Add((path, disclosure));
+                    files.Add((path, LedgerFormat.HashText(SHA256.HashData(bytes))));
+                    continue;
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                why = e.Message;
+            }
+
+            failure = $"the disclosure '{path}' cannot be used: {why}";
+            return false;
+        }
+
         return true;
     }
 

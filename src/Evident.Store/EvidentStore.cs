@@ -363,6 +363,21 @@ public sealed class EvidentStore : IDisposable
         }
     }
 
+    /// <summary>One payload with its salt, as a file that an auditor holds against the ledger (docs/evidence.md, section 8). The ledger says so, durably, before it exists.</summary>
+    /// <exception cref="PayloadDeniedException">Unknown, expired, shredded or damaged; the refusal is in the ledger.</exception>
+    public async Task<byte[]> DisclosePayloadAsync(string reference, string reason, string? recipient, Actor actor, CancellationToken cancellation)
+    {
+        try
+        {
+            var (payload, salt) = await payloads.DiscloseAsync(reference, reason, recipient, actor, cancellation).ConfigureAwait(false);
+            return new Disclosure(writer.Ledger.Origin, payload.Ref, payload.Role, payload.ScopeId, salt, payload.Plaintext).Encode();
+        }
+        catch (VaultException unknown) when (unknown.Kind == VaultErrorKind.Poisoned)
+        {
+            throw Stopped(unknown);
+        }
+    }
+
     /// <summary>What proves a shredding to somebody else; publishes the head that it rests on.</summary>
     /// <param name="id">Of the intent's entry.</param>
     /// <exception cref="VaultActRefusedException">There is no such shredding, or it is not finished.</exception>

@@ -36,6 +36,31 @@ internal sealed class PayloadReads(VaultStore vault, IngestPipeline pipeline, Wr
         }
     }
 
+    /// <summary>A payload with its salt for an auditor: recorded, durable, then opened.</summary>
+    /// <param name="recipient">Who gets it, as a clean token or a pseudonym; null when that is not said.</param>
+    public async Task<(VaultPayload Payload, byte[] Salt)> DiscloseAsync(string reference, string reason, string? recipient, Actor actor, CancellationToken cancellation)
+    {
+        byte[] words = Words(reason);
+        try
+        {
+            var info = vault.Find(reference);
+            string? to = recipient is null ? null : LedgerDrafts.Clean(pipeline.ScopesOf(Workspace).Resolve([]), recipient);
+            await Record("vault.disclose", words, actor, info.ScopeId, entry => entry.Set("vault", disclosed => disclosed.Set("ref", info.Ref).SetIf("recipient", to)))
+                .WaitAsync(cancellation).ConfigureAwait(false);
+            return vault.Disclose(reference);
+        }
+        catch (VaultException refusal) when (CodeOf(refusal.Kind) is { } code)
+        {
+            if (!refusals.Folds(actor, code))
+            {
+                await Record("vault.denied", words, actor, null, entry => entry.Set("vault", denied => denied.Set("cause", code)
+                    .SetIf("ref", refusal.Kind == VaultErrorKind.Malformed ? null : reference))).WaitAsync(cancellation).ConfigureAwait(false);
+            }
+
+            throw new PayloadDeniedException(code, refusal.Message);
+        }
+    }
+
     /// <summary>The reason as it is sealed.</summary>
     /// <exception cref="ArgumentException">There is none, or it is too long.</exception>
     internal static byte[] Words(string reason)

@@ -21,7 +21,8 @@ internal sealed partial class RecordOpener(string directory, KeyRing ring, ICloc
             wrap.CreatedMillis, VaultDay.Text(wrap.ExpiryDay));
     }
 
-    public VaultPayload Read(string reference)
+    /// <param name="salt">Gets the payload's salt when it has room for it.</param>
+    public VaultPayload Read(string reference, Span<byte> salt = default)
     {
         Span<byte> bytes = stackalloc byte[WrapRecord.Bytes];
         using var found = new Found(this, reference, bytes, headerOnly: false);
@@ -31,6 +32,7 @@ internal sealed partial class RecordOpener(string directory, KeyRing ring, ICloc
         try
         {
             opened = Open(found, wrap, plaintext);
+            found.Salt[..salt.Length].CopyTo(salt);
         }
         finally
         {

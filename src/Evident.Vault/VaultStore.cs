@@ -132,6 +132,15 @@ public sealed class VaultStore : IDisposable
         return opener.Read(reference);
     }
 
+    /// <summary>The same with the payload's own salt, which opens its commitment to whoever has both. The caller has ledgered the disclosure, durably.</summary>
+    /// <exception cref="VaultException">As for <see cref="Read"/>.</exception>
+    public (VaultPayload Payload, byte[] Salt) Disclose(string reference)
+    {
+        using Use use = Enter();
+        byte[] salt = new byte[32];
+        return (opener.Read(reference, salt), salt);
+    }
+
     /// <summary>What the ledger says about a payload before it is read: authenticated, no plaintext involved.</summary>
     /// <exception cref="VaultException">As for <see cref="Read"/>.</exception>
     public VaultRecordInfo Find(string reference)

@@ -63,6 +63,31 @@ public sealed class VaultChangeTests
     }
 
     [Fact]
+    public async Task An_auditor_holds_a_disclosed_payload_against_a_bundle()
+    {
+        using var place = new TestDirectory();
+        using var server = await EvidentProcess.ServeAsync(place.Data);
+        using var wire = new Wire(server.Url);
+        string reference = await SendAsync(wire, Ids.Unique("run-"), "Mrs Planted Kowalski");
+        var disclosed = EvidentProcess.Run("vault", "disclose", reference, "--recipient", "audit-2026", "--reason", "finding 12", "--data", place.Data);
+        Assert.True(disclosed.Code == 0 && disclosed.Out.StartsWith("evident disclosure v1\n", StringComparison.Ordinal), disclosed.ToString());
+        string file = Path.Combine(place.Path, "payload.disclosure"), bundle = Path.Combine(place.Path, "bundle.tar");
+        File.WriteAllBytes(file, disclosed.OutBytes);
+        Assert.Equal(0, EvidentProcess.Run("ledger", "export", "--out", bundle, "--data", place.Data).Code);
+        var verified = EvidentProcess.Run("verify", bundle, "--disclosed", file);
+        Assert.True(verified.Code == 10 && verified.Out.Contains($"are the payload {reference} that entry", StringComparison.Ordinal), verified.ToString());
+        Assert.Equal(10, EvidentProcess.Run("verify", place.Data, "--vault", "--disclosed", file).Code);
+        byte[] changed = disclosed.OutBytes;
+        changed[^2] ^= 1;
+        File.WriteAllBytes(file, changed);
+        Assert.Equal(35, EvidentProcess.Run("verify", bundle, "--disclosed", file).Code);
+        File.WriteAllText(file, "x");
+        Assert.Equal(64, EvidentProcess.Run("verify", bundle, "--disclosed", file).Code);
+        if (Directory.GetFiles(Path.Combine(place.Data, "vault"), "*.wraps") is [var wraps, ..]) File.Delete(wraps);
+        Assert.Equal(35, EvidentProcess.Run("verify", place.Data, "--vault").Code);
+    }
+
+    [Fact]
     public void What_is_meant_must_be_said_once()
     {
         using var place = new TestDirectory();

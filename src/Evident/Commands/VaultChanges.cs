@@ -34,6 +34,33 @@ internal static class VaultChanges
         return command;
     }
 
+    public static Command Disclose()
+    {
+        Command command = CommandLine.Command("disclose",
+            "Writes the ledger entry, waits until it is durable, then prints a file with one payload and its own salt: an auditor holds it against the ledger with `evident verify PATH --disclosed FILE`.",
+            "evident vault disclose vr_01ARZ3NDEKTSV4RRFFQ69G5FAV --recipient audit-2026 --reason 'finding 12' > payload.disclosure");
+        var data = new DataOptions(command);
+        Argument<string> reference = CommandLine.Text("REF", "The reference that the trace keeps, vr_ and 26 characters.");
+        Option<string?> recipient = new("--recipient") { Description = "Whom it is for; stands in the ledger, as a pseudonym when it looks like a name.", HelpName = "WHO" };
+        command.Arguments.Add(reference);
+        command.Options.Add(recipient);
+        Option<string> reason = Reason(command, required: true);
+        command.SetAction(async (parsed, cancel) =>
+        {
+            string asked = parsed.GetValue(recipient) is { } who ? $"{parsed.GetValue(reference)} {who}" : parsed.GetValue(reference)!;
+            Reply reply = await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), new Operation(VaultOperation.Disclose, asked, parsed.GetValue(reason)), cancel);
+            if (reply.Error is not null)
+            {
+                throw new RefusedException(reply.Error, reply.ExitCode);
+            }
+
+            await using Stream stdout = Console.OpenStandardOutput(); // bytes, whatever the payload is
+            await stdout.WriteAsync(reply.Payload, cancel);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
     public static Command Certificate()
     {
         Command command = CommandLine.Command("certificate",

@@ -16,6 +16,7 @@ internal static class VaultCommands
         command.Subcommands.Add(VaultChanges.Shred());
         command.Subcommands.Add(VaultChanges.Hold());
         command.Subcommands.Add(VaultChanges.Certificate());
+        command.Subcommands.Add(VaultChanges.Disclose());
         command.Subcommands.Add(VaultChanges.ConfirmClock());
         return command;
     }

@@ -22,6 +22,7 @@ internal static class VerifyCommand
             "evident verify ledger-2026.tar --known-head head-2026-11-01.note");
         Argument<string> path = CommandLine.Text("PATH", "A data directory, a ledger directory, or a bundle (a directory or a .tar).");
         Option<string[]> heads = new("--known-head") { Description = "A head that you kept elsewhere, as a note or as text; again for each further one.", HelpName = "FILE" };
+        Option<string[]> disclosed = new("--disclosed") { Description = "A payload that was disclosed to you: the ledger must name it with the commitment that it meets; again for each further one.", HelpName = "FILE" };
         Option<string?> policy = new("--policy") { Description = "A C2SP tlog-policy: the ledger's key, your witnesses, and how many of them are enough.", HelpName = "FILE" };
         Option<string?> cosign = new("--cosign")
         {
@@ -46,7 +47,7 @@ internal static class VerifyCommand
         };
         Option<bool> json = new("--json") { Description = "Prints the report as JSON." };
         command.Arguments.Add(path);
-        foreach (Option option in new Option[] { heads, policy, cosign, tail, report, unanchored, notes, index, traces, vault, json })
+        foreach (Option option in new Option[] { heads, disclosed, policy, cosign, tail, report, unanchored, notes, index, traces, vault, json })
         {
             command.Options.Add(option);
         }
@@ -102,6 +103,7 @@ internal static class VerifyCommand
                 {
                     Path = parsed.GetValue(path)!,
                     KnownHeads = parsed.GetValue(heads) ?? [],
+                    Disclosed = parsed.GetValue(disclosed) ?? [],
                     Policy = parsed.GetValue(policy),
                     Cosign = parsed.GetValue(cosign),
                     MaxUnanchored = parsed.GetValue(tail),

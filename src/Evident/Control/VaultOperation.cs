@@ -9,7 +9,7 @@ namespace Evident.Control;
 /// </summary>
 internal static class VaultOperation
 {
-    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate";
+    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate", Disclose = "vault.disclose";
 
     public const int MaxReferenceChars = 256;
 
@@ -36,6 +36,10 @@ internal static class VaultOperation
                 case Release:
                     await acts.ReleaseAsync(operation.Reference ?? "", Words(operation), actor);
                     return Reply.Done(json => json.WriteString("released"u8, operation.Reference));
+                case Disclose:
+                    string[] asked = (operation.Reference ?? "").Split(' ', 2); // the reference, and whom it is for
+                    byte[] disclosed = await store.DisclosePayloadAsync(asked[0], Words(operation), asked.Length > 1 ? asked[1] : null, actor, cancel);
+                    return Reply.Done(json => json.WriteString("ref"u8, asked[0]), disclosed);
                 case Certificate:
                     byte[] certificate = await store.CertifyShreddingAsync(operation.Reference ?? "", cancel);
                     return Reply.Done(json => json.WriteString("shred"u8, operation.Reference), certificate);
@@ -45,7 +49,7 @@ internal static class VaultOperation
                     return null;
             }
         }
-        catch (Exception e) when (e is VaultActRefusedException or StoreStoppedException or QueueFullException or ArgumentException)
+        catch (Exception e) when (e is VaultActRefusedException or PayloadDeniedException or StoreStoppedException or QueueFullException or ArgumentException)
         {
             return Reply.Refused($"{operation.Name} was refused: {e.Message}");
         }

@@ -6,7 +6,7 @@ using static Evident.Tests.Ledger.EvidenceParts;
 namespace Evident.Tests.Ledger;
 
 /// <summary>
-/// docs/vectors/evidence and section 7 of docs/evidence.md are what the code writes for docs/vectors/ledger-tiny. Set EVIDENT_WRITE_DOCS=1 to write them anew after
+/// docs/vectors/evidence and section 9 of docs/evidence.md are what the code writes for docs/vectors/ledger-tiny. Set EVIDENT_WRITE_DOCS=1 to write them anew after
 /// that ledger has been.
 /// </summary>
 public class EvidenceDocumentTests

@@ -128,11 +128,28 @@ public sealed class ShreddingTests
         string sibling = TemporaryVault.Put(vault, "acme", "tool.args", "sibling"u8.ToArray());
         byte[] key = vault.KekFor(vault.ResolveScope("default", "acme"u8).Id, directory.Clock.UnixMillis, keepLong: false).Key.ToArray();
         long before = vault.Generation;
+        var (payload, salt) = vault.Disclose(gone);
         new VaultShredding(vault).Erase([gone]);
         Assert.Equal("Shredded", Read(vault, gone));
         Assert.Equal("sibling", Read(vault, sibling));
         Assert.True(vault.Generation > before);
-        Assert.All(directory.Files(), f => Assert.True(f.Content.AsSpan().IndexOf(key) < 0, f.Path)); // it was never there in clear, and the generations that sealed it are gone
+        foreach (byte[] secret in (byte[][])[key, salt, payload.Plaintext])
+        {
+            Assert.All(directory.Files(), f => Assert.True(f.Content.AsSpan().IndexOf(secret) < 0, f.Path)); // it was never there in clear, and the generations that sealed it are gone
+        }
+
+        // T37: who guesses the payload right cannot tell without the salt.
+        Span<byte> commitment = stackalloc byte[32], guess = stackalloc byte[32];
+        payload.Commitment.CopyTo(commitment);
+        for (int i = 0; i < 10_000; i++)
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(guess, i);
+            PayloadCommitment.Compute(guess, guess.ToArray(), Encoding.ASCII.GetBytes(payload.ScopeId), Encoding.ASCII.GetBytes(gone), "tool.args"u8, "to end"u8);
+            Assert.False(guess.SequenceEqual(commitment));
+        }
+
+        PayloadCommitment.Compute(guess, salt, Encoding.ASCII.GetBytes(payload.ScopeId), Encoding.ASCII.GetBytes(gone), "tool.args"u8, "to end"u8);
+        Assert.True(guess.SequenceEqual(commitment)); // and with it, at once
         Assert.DoesNotContain(directory.Files(), f => f.Path.EndsWith($".g{before}", StringComparison.Ordinal));
     }
 
