@@ -4,6 +4,7 @@ using Evident.Benchmarks;
 // dotnet run -c Release --project tests/Evident.Benchmarks -- ledger [--entries N] [--group N] [--directory DIR]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- redact
 // dotnet run -c Release --project tests/Evident.Benchmarks -- expiry [--payloads N]
+// dotnet run -c Release --project tests/Evident.Benchmarks -- read [--payloads N]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- verify --binary PATH [--entries N] [--group N] [--directory DIR]
 string command = args.Length > 0 ? args[0] : "";
 string? directory = Option("--directory");
@@ -24,6 +25,9 @@ switch (command)
     case "expiry":
         ExpiryFigures.Print(Number("--payloads", 1_000_000), directory);
         return 0;
+    case "read":
+        ReadFigures.Print(Number("--payloads", 100_000), directory);
+        return 0;
     case "commit":
         CommitFigures.Print(directory);
         return 0;
@@ -32,7 +36,7 @@ switch (command)
     case VerificationFigures.ChildCommand when args.Length == 2:
         return VerificationFigures.RunChild(args[1]);
     default:
-        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | expiry [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
+        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | expiry [--payloads N] | read [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
         return 64;
 }
 
