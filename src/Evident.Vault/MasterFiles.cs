@@ -1,20 +1,6 @@
-using System.Text;
 using Evident.Platform;
 
 namespace Evident.Vault;
-
-/// <summary>Where the master key lies at rest.</summary>
-public enum MasterCustody
-{
-    /// <summary><c>keys/master.key</c>, 0600: whoever reads the data directory as its owner or root opens the vault.</summary>
-    File,
-
-    /// <summary><c>keys/master.sealed</c>: the key under a passphrase, given by a person or by the service's credential.</summary>
-    Passphrase,
-
-    /// <summary>The service manager's credential: nothing of the key is in the data directory.</summary>
-    Credential,
-}
 
 /// <summary>
 /// The files that hold the master key. <c>master.key</c> counts where it lies; without it <c>master.sealed</c>, opened by the given
@@ -30,9 +16,14 @@ internal sealed class MasterFiles(VaultOptions options, Action<string> step)
 
     private string SealedPath => Path.Combine(options.KeysDirectory, SealedName);
 
-    /// <summary>What an open would use; opens nothing.</summary>
-    public MasterCustody Custody =>
-        File.Exists(KeyPath) ? MasterCustody.File : File.Exists(SealedPath) ? MasterCustody.Passphrase : HasCredential ? MasterCustody.Credential : MasterCustody.File;
+    /// <summary>What an open would use; a new vault would get a file.</summary>
+    public MasterCustody Custody => Find(options.KeysDirectory, options.MasterCredential) ?? MasterCustody.File;
+
+    /// <summary>What an open would use; null when there is no master key. Opens nothing.</summary>
+    public static MasterCustody? Find(string keysDirectory, string? credential) =>
+        File.Exists(Path.Combine(keysDirectory, KeyName)) ? MasterCustody.File
+        : File.Exists(Path.Combine(keysDirectory, SealedName)) ? MasterCustody.Passphrase
+        : credential is not null && File.Exists(credential) ? MasterCustody.Credential : null;
 
     private bool HasCredential => options.MasterCredential is { } path && File.Exists(path);
 
@@ -143,16 +134,9 @@ internal sealed class MasterFiles(VaultOptions options, Action<string> step)
     {
         if (Custody != needed)
         {
-            throw new VaultException(VaultErrorKind.Refused, $"The master key is kept by {Name(Custody)}, not by {Name(needed)}; nothing was changed.");
+            throw new VaultException(VaultErrorKind.Refused, $"The master key is kept by: {Custody.ToName()}, not by: {needed.ToName()}; nothing was changed.");
         }
     }
-
-    private static string Name(MasterCustody custody) => custody switch
-    {
-        MasterCustody.File => "a file",
-        MasterCustody.Passphrase => "a passphrase",
-        _ => "the service's credential",
-    };
 
     private SecretBytes Unseal(SecretBytes passphrase)
     {
@@ -211,19 +195,4 @@ internal sealed class MasterFiles(VaultOptions options, Action<string> step)
     }
 
     private static VaultException Refused(string message) => new(VaultErrorKind.Unopenable, "The vault was not opened: " + message);
-}
-
-/// <summary>What a passphrase may be.</summary>
-public static class Passphrases
-{
-    /// <summary>Bytes of UTF-8. A new one has at least the first; one that opens something may have any length up to the second.</summary>
-    public const int MinNewBytes = 12, MaxBytes = 1024;
-
-    /// <summary>The content of a file or descriptor without the line end behind it.</summary>
-    public static ReadOnlySpan<byte> WithoutLineEnd(ReadOnlySpan<byte> content) =>
-        content.EndsWith("\r\n"u8) ? content[..^2] : content.EndsWith("\n"u8) ? content[..^1] : content;
-
-    /// <summary>UTF-8 without control characters but line ends: what a person could have typed. 32 random bytes practically never are.</summary>
-    internal static bool IsText(ReadOnlySpan<byte> bytes) =>
-        System.Text.Unicode.Utf8.IsValid(bytes) && !WithoutLineEnd(bytes).ContainsAnyInRange((byte)0, (byte)0x1F);
 }

@@ -16,6 +16,8 @@ internal static class VaultCommands
         command.Subcommands.Add(VaultChanges.Shred());
         command.Subcommands.Add(VaultChanges.Hold());
         command.Subcommands.Add(VaultChanges.ConfirmClock());
+        command.Subcommands.Add(SealCommands.Seal());
+        command.Subcommands.Add(SealCommands.Unseal());
         return command;
     }
 
