@@ -37,6 +37,7 @@ internal sealed class HeadAudit(LedgerFolder folder, LedgerPass pass, List<Findi
         for (; next < published.Count && published[next].Size < size; next++)
         {
             doubtful.Add(published[next]);
+            wanted.Add(published[next].Size); // a checkpoint line that was moved may still bring it
         }
 
         bool due = next < published.Count && published[next].Size == size;

@@ -55,7 +55,7 @@ internal sealed class BatchWriter(
     /// capture policy come behind it: what was owed was taken in under those before.
     /// </summary>
     /// <param name="finish">What else the last run left half done, for which the ledger is needed.</param>
-    public void Recover(RuleRecord rules, CaptureRecord capture, Action finish)
+    public void Recover(RuleRecord rules, CaptureRecord capture, MasterRecord master, Action finish)
     {
         heartbeat.Beat(Heartbeat.Started, spans: 0);
         Roll(clock.UnixMillis);
@@ -63,6 +63,7 @@ internal sealed class BatchWriter(
         Replay(partition!.ReadOutbox(out long oldestSize), oldestSize);
         rules.Record();
         capture.Record();
+        master.Record();
         debug.Recover(ledger);
         finish();
         partition.Begin();

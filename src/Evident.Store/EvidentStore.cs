@@ -17,7 +17,7 @@ public sealed class EvidentStore : IDisposable
     private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
 
     private readonly StoreOptions options;
-    private readonly DataLock ownership;
+    private readonly DataLock? ownership;
     private readonly VaultStore vault;
     private readonly PartitionSet partitions;
     private readonly LedgerLog ledger;
@@ -51,7 +51,7 @@ public sealed class EvidentStore : IDisposable
     private int closed;
 
     private EvidentStore(
-        StoreOptions options, IClock clock, Action<string, Exception?> log, DataLock ownership, VaultStore vault, PartitionSet partitions, LedgerLog ledger, ApprovalBook approvals,
+        StoreOptions options, IClock clock, Action<string, Exception?> log, DataLock? ownership, VaultStore vault, PartitionSet partitions, LedgerLog ledger, ApprovalBook approvals,
         bool quick, Stack<IDisposable> open)
     {
         this.options = options;
@@ -74,6 +74,7 @@ public sealed class EvidentStore : IDisposable
         writer.Recover(
             new RuleRecord(options.Redaction, ledger, newest),
             new CaptureRecord(options.Capture, () => pipeline.ScopesOf(DefaultWorkspace).Resolve([]), ledger, newest, clock),
+            new MasterRecord(vault, ledger, newest, clock),
             () => VaultActs.FinishShredding(options, clock, vault, ledger, log));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, DefaultWorkspace);
@@ -149,17 +150,18 @@ public sealed class EvidentStore : IDisposable
     /// says so), outbox replay, projections, accept.
     /// </summary>
     /// <param name="log">Gets one sentence, free of sender text, and the exception it is about.</param>
+    /// <param name="owned">The directory's lock when the caller holds it already; it stays the caller's.</param>
     /// <exception cref="DataDirectoryBusyException">Another process owns the directory.</exception>
     /// <exception cref="LedgerStateException">The ledger is not what was left behind: exit 70; nothing was moved, nothing was signed.</exception>
-    /// <exception cref="VaultException">Keys or keystore do not open.</exception>
+    /// <exception cref="VaultException">Keys or keystore do not open; of kind Sealed, a passphrase is needed: nothing was touched.</exception>
     /// <exception cref="StoreException">A newer Evident wrote the partition of today.</exception>
-    public static EvidentStore Open(StoreOptions options, IClock clock, Action<string, Exception?> log)
+    public static EvidentStore Open(StoreOptions options, IClock clock, Action<string, Exception?> log, DataLock? owned = null)
     {
         DurableDirectory.Create(options.DataDirectory);
         var open = new Stack<IDisposable>();
         try
         {
-            var ownership = Held(open, DataLock.Acquire(Path.Combine(options.DataDirectory, "lock")));
+            var ownership = owned is null ? Held(open, Own(options.DataDirectory)) : null;
             string traces = Path.Combine(options.DataDirectory, "traces"), keys = Path.Combine(options.DataDirectory, "keys");
             DurableDirectory.Create(traces);
             DurableDirectory.Create(keys);
@@ -198,6 +200,14 @@ public sealed class EvidentStore : IDisposable
 
             throw;
         }
+    }
+
+    /// <summary>Creates the directory when it is not there and takes its lock.</summary>
+    /// <exception cref="DataDirectoryBusyException">Another process owns the directory.</exception>
+    public static DataLock Own(string dataDirectory)
+    {
+        DurableDirectory.Create(dataDirectory);
+        return DataLock.Acquire(Path.Combine(dataDirectory, "lock"));
     }
 
     private void Fail(Exception unknown)
@@ -454,7 +464,7 @@ public sealed class EvidentStore : IDisposable
         debug.Dispose();
         identities.Dispose();
         vault.Dispose();
-        ownership.Dispose();
+        ownership?.Dispose();
     }
 
     private void TellRefusals()
@@ -479,7 +489,7 @@ public sealed class EvidentStore : IDisposable
         new VaultOptions
         {
             Directory = Path.Combine(options.DataDirectory, "vault"), KeysDirectory = Path.Combine(options.DataDirectory, "keys"), ShortDays = options.VaultShortDays,
-            LongDays = options.VaultLongDays, MaxScopes = options.MaxScopes,
+            LongDays = options.VaultLongDays, MaxScopes = options.MaxScopes, Passphrase = options.Passphrase, MasterCredential = options.MasterCredential,
             KeystoreFloor = hasTraces ? 1 : 0, // the first partition is made after the first keystore: a vault without one has been lost
         },
         clock);

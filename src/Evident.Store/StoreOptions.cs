@@ -45,6 +45,12 @@ public sealed class StoreOptions
     /// <summary>Version of the appliance, <c>[A-Za-z0-9._:/@#+-]{1,128}</c>; heartbeats tell it. Null: they do not.</summary>
     public string? Version { get; init; }
 
+    /// <summary>Opens <c>keys/master.sealed</c>; a new data directory gets one. Stays the caller's, and is used by the opening only.</summary>
+    public Platform.SecretBytes? Passphrase { get; init; }
+
+    /// <summary>The service manager's credential, a file that need not exist: the vault's master key or its passphrase.</summary>
+    public string? MasterCredential { get; init; }
+
     /// <summary>Days a payload is kept when its run succeeded.</summary>
     public int VaultShortDays { get; init; } = 1;
 

@@ -72,11 +72,63 @@ public sealed class VaultActs
             ledger.AppendOwn("keys.rotated", entry =>
             {
                 act(entry);
-                entry.Set("key", key => key.Set("name", "vault.keystore").Set("custody", "file").Set("generation", generation).Set("level", Level));
+                entry.Set("key", key => key.Set("name", "vault.keystore").Set("custody", vault.Custody.ToName()).Set("generation", generation).Set("level", Level));
             });
         }).ConfigureAwait(false);
         return full is null ? generation : throw new VaultActRefusedException(full.Message);
     }
+
+    /// <summary>How the master key is kept.</summary>
+    public MasterCustody Custody => vault.Custody;
+
+    /// <summary>Converts between a file and a passphrase; the files and the entry are durable on return. Ingest waits about two seconds.</summary>
+    /// <param name="custody">File or Passphrase: how it shall be kept.</param>
+    /// <param name="passphrase">The new one, or the one in use.</param>
+    /// <exception cref="VaultActRefusedException">It is kept otherwise, the passphrase is another or too short, or there is no room on the disk. Nothing was changed.</exception>
+    public async Task KeepMasterAsync(MasterCustody custody, SecretBytes passphrase, Actor actor)
+    {
+        VaultException? refusal = null;
+        await acts.RunAsync(actor, null, (ledger, act) =>
+        {
+            try
+            {
+                if (custody == MasterCustody.Passphrase)
+                {
+                    vault.SealWithPassphrase(passphrase.Span);
+                }
+                else
+                {
+                    vault.KeepInFile(passphrase);
+                }
+            }
+            catch (VaultException e) when (e.Kind is VaultErrorKind.Refused or VaultErrorKind.Unopenable or VaultErrorKind.DiskFull)
+            {
+                refusal = e;
+                return;
+            }
+
+            MasterRecord.Append(ledger, custody, act); // a crash before it: the next start says it
+        }).ConfigureAwait(false);
+        if (refusal is not null)
+        {
+            throw new VaultActRefusedException(refusal.Message);
+        }
+    }
+
+    /// <summary>The ledger says that the vault was opened with its passphrase.</summary>
+    public Task RecordUnsealedAsync(Actor actor) => RecordSealAsync("keys.unsealed", actor);
+
+    /// <summary>The ledger says that the vault is sealed; the caller closes the store next.</summary>
+    public Task RecordSealedAsync(Actor actor) => RecordSealAsync("keys.sealed", actor);
+
+    /// <summary>The master key is under a passphrase: once the store is closed the vault stays shut until somebody gives it.</summary>
+    public bool CanBeSealed => vault.Custody == MasterCustody.Passphrase;
+
+    private Task RecordSealAsync(string type, Actor actor) => acts.RunAsync(actor, null, (ledger, act) => ledger.AppendOwn(type, entry =>
+    {
+        act(entry);
+        MasterRecord.Write(entry, vault.Custody);
+    }));
 
     /// <summary>Erases payloads before their day: of one reference, one run, or all of a tenant. Durable, keys destroyed, and in the ledger on return.</summary>
     /// <param name="by"><c>ref</c>, <c>run</c> or <c>tenant</c>.</param>

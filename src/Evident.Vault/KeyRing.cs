@@ -39,6 +39,26 @@ internal sealed class KeyRing : IDisposable
 
     public long Generation => files.Generation;
 
+    public MasterCustody Custody => files.Custody;
+
+    /// <inheritdoc cref="KeystoreFiles.SealWithPassphrase"/>
+    public void SealWithPassphrase(ReadOnlySpan<byte> passphrase)
+    {
+        lock (rewriteGate)
+        {
+            files.SealWithPassphrase(passphrase);
+        }
+    }
+
+    /// <inheritdoc cref="KeystoreFiles.KeepInFile"/>
+    public void KeepInFile(SecretBytes passphrase)
+    {
+        lock (rewriteGate)
+        {
+            files.KeepInFile(passphrase);
+        }
+    }
+
     public int ScopeCount => byTenant.Count;
 
     public int KekCount => byKekId.Count;
@@ -50,7 +70,7 @@ internal sealed class KeyRing : IDisposable
 
     public static KeyRing Open(VaultOptions options, IClock clock, Action<string> step)
     {
-        var files = new KeystoreFiles(options.Directory, options.KeysDirectory, step);
+        var files = new KeystoreFiles(options, step);
         try
         {
             bool hasPacks = Directory.Exists(options.Directory)

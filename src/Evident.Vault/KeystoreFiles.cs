@@ -5,29 +5,31 @@ using Evident.Platform;
 namespace Evident.Vault;
 
 /// <summary>
-/// The files of the key hierarchy: <c>keys/master.key</c> seals <c>keys/ksk.g&lt;N&gt;</c>, which seals <c>vault/keystore.g&lt;N&gt;</c>.
+/// The files of the key hierarchy: the master key (<see cref="MasterFiles"/>) seals <c>keys/ksk.g&lt;N&gt;</c>, which seals <c>vault/keystore.g&lt;N&gt;</c>.
 /// The KSK lies apart from the keystore, so that destroying its 96 bytes makes every copy of that generation unreadable, also one in
 /// a backup of the vault directory.
 /// </summary>
 internal sealed class KeystoreFiles : IDisposable
 {
     private const string KskPrefix = "ksk.g", KeystorePrefix = "keystore.g", Temporary = ".tmp";
-    private const int MasterBytes = 32, KskPlainBytes = 32, KskHeaderBytes = 24, KskNonceBytes = 24;
+    private const int KskPlainBytes = 32, KskHeaderBytes = 24, KskNonceBytes = 24;
     private const int KskFileBytes = KskHeaderBytes + KskNonceBytes + KskPlainBytes + Sodium.AeadTagBytes;
     private const int KeystoreHeaderBytes = 16;
     private const long MaxKeystoreBytes = 256L << 20;
-    private const byte SealedByMasterFile = 1;
+    private const byte SealedByMaster = 1;
 
     private readonly string vault;
     private readonly string keys;
+    private readonly MasterFiles masterFiles;
     private readonly Action<string> step;
     private SecretBytes? master;
 
     /// <param name="step">Told before each write and after each durable step of a rewrite; a test interrupts there.</param>
-    public KeystoreFiles(string vault, string keys, Action<string> step)
+    public KeystoreFiles(VaultOptions options, Action<string> step)
     {
-        this.vault = vault;
-        this.keys = keys;
+        vault = options.Directory;
+        keys = options.KeysDirectory;
+        masterFiles = new MasterFiles(options, step);
         this.step = step;
     }
 
@@ -38,36 +40,35 @@ internal sealed class KeystoreFiles : IDisposable
 
     private static ReadOnlySpan<byte> KeystoreMagic => "EVIDKEY1"u8;
 
-    private string MasterPath => Path.Combine(keys, "master.key");
+    /// <summary>How the master key is kept now.</summary>
+    public MasterCustody Custody => masterFiles.Custody;
+
+    /// <summary>The master key goes under a passphrase.</summary>
+    /// <exception cref="VaultException">Refused.</exception>
+    public void SealWithPassphrase(ReadOnlySpan<byte> passphrase) => masterFiles.SealWithPassphrase(master!, passphrase);
+
+    /// <summary>The master key goes back into a file.</summary>
+    /// <exception cref="VaultException">Refused, or Unopenable: the passphrase is another.</exception>
+    public void KeepInFile(SecretBytes passphrase) => masterFiles.KeepInFile(passphrase);
 
     /// <summary>The newest generation that opens; null when the vault is new. Finishes what a crash interrupted.</summary>
-    /// <exception cref="VaultException">Unopenable: something is missing, foreign, damaged or older than the floor.</exception>
+    /// <exception cref="VaultException">Unopenable: something is missing, foreign, damaged or older than the floor. Sealed.</exception>
     public Keystore? Open(long floor, bool hasPacks)
     {
         DurableDirectory.Create(vault);
         DurableDirectory.Create(keys);
         List<long> keystores = Generations(vault, KeystorePrefix);
-        if (!File.Exists(MasterPath))
-        {
-            if (keystores.Count > 0 || hasPacks || floor > 0)
-            {
-                throw Refused($"'{MasterPath}' is missing while '{vault}' holds sealed data. Put the key file back; nothing else opens it.");
-            }
-
-            using var fresh = SecretBytes.Random(MasterBytes);
-            DurableDirectory.ReplaceFile(MasterPath, fresh.Span);
-        }
-
-        master = ReadMaster();
+        master = masterFiles.Open(isNew: keystores.Count == 0 && !hasPacks && floor == 0);
         if (keystores.Count == 0)
         {
-            // A crash between master.key and the first keystore leads here too: nothing was sealed yet.
+            // A crash between the master key and the first keystore leads here too: nothing was sealed yet.
             if (hasPacks || floor > 0)
             {
                 throw Refused($"no '{KeystorePrefix}<N>' is in '{vault}' while sealed data or generation {floor} exist. Put the newest one back.");
             }
 
             SweepOthers(0);
+            masterFiles.SweepLeftovers();
             return null;
         }
 
@@ -80,6 +81,7 @@ internal sealed class KeystoreFiles : IDisposable
         }
 
         SweepOthers(Generation);
+        masterFiles.SweepLeftovers();
         return store;
     }
 
@@ -184,7 +186,7 @@ internal sealed class KeystoreFiles : IDisposable
             }
         }
 
-        throw Refused($"{firstReason} Generations on disk: {string.Join(", ", generations)}. Put the right '{MasterPath}', "
+        throw Refused($"{firstReason} Generations on disk: {string.Join(", ", generations)}. Put the right master key, "
             + $"'{KskPrefix}<N>' and '{KeystorePrefix}<N>' back; nothing was changed.");
     }
 
@@ -202,31 +204,11 @@ internal sealed class KeystoreFiles : IDisposable
         return Keystore.Read(reader);
     }
 
-    private SecretBytes ReadMaster()
-    {
-        UnixFileMode mode = OperatingSystem.IsWindows() ? UnixFileMode.None : File.GetUnixFileMode(MasterPath);
-        if ((mode & ~(UnixFileMode.UserRead | UnixFileMode.UserWrite)) != 0)
-        {
-            throw Refused($"'{MasterPath}' may be used by others than its owner (mode {Convert.ToString((int)mode, 8)}). Set mode 0600 after "
-                + "making sure that nobody copied it.");
-        }
-
-        var secret = new SecretBytes(MasterBytes);
-        using DurableFile file = DurableFile.OpenRead(MasterPath);
-        if (file.Length != MasterBytes || file.ReadAt(0, secret.Span) != MasterBytes)
-        {
-            secret.Dispose();
-            throw Refused($"'{MasterPath}' has {file.Length} bytes, {MasterBytes} are needed. Put the right key file back.");
-        }
-
-        return secret;
-    }
-
     private byte[] SealKsk(long generation, ReadOnlySpan<byte> ksk)
     {
         byte[] file = new byte[KskFileBytes];
         WriteHeader(file, KskMagic, generation);
-        file[16] = SealedByMasterFile;
+        file[16] = SealedByMaster;
         Span<byte> nonce = file.AsSpan(KskHeaderBytes, KskNonceBytes);
         Sodium.RandomBytes(nonce);
         Span<byte> associated = stackalloc byte[64];
@@ -240,7 +222,7 @@ internal sealed class KeystoreFiles : IDisposable
         byte[] file = ReadFile(KskPath(generation), KskFileBytes);
         var ksk = new SecretBytes(KskPlainBytes);
         Span<byte> associated = stackalloc byte[64];
-        if (file.Length == KskFileBytes && HeaderIs(file, KskMagic, generation) && file[16] == SealedByMasterFile
+        if (file.Length == KskFileBytes && HeaderIs(file, KskMagic, generation) && file[16] == SealedByMaster
             && Sodium.XChaCha20Poly1305Open(
                 ksk.Span, file.AsSpan(KskHeaderBytes + KskNonceBytes),
                 associated[..KskAssociated(associated, file.AsSpan(0, KskHeaderBytes))],

@@ -26,6 +26,12 @@ public enum VaultErrorKind
 
     /// <summary>Keys or keystore are missing, foreign, damaged or older than they must be. Nothing was created or changed.</summary>
     Unopenable,
+
+    /// <summary>The master key is under a passphrase, and none was given. Nothing was created or changed.</summary>
+    Sealed,
+
+    /// <summary>What was asked for does not fit how the keys are kept. Nothing was changed; the vault goes on.</summary>
+    Refused,
 }
 
 /// <summary>A refusal of the vault; the message says what was attempted, with what, and what to do.</summary>

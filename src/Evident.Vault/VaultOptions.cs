@@ -1,3 +1,5 @@
+using Evident.Platform;
+
 namespace Evident.Vault;
 
 /// <summary>Where the vault lies and how long it keeps what; checked by <see cref="VaultStore.Open"/>.</summary>
@@ -6,7 +8,7 @@ public sealed class VaultOptions
     /// <summary>Packs, wraps and keystore generations (<c>DATA/vault</c>).</summary>
     public required string Directory { get; init; }
 
-    /// <summary><c>master.key</c> and the keys that seal keystore generations (<c>DATA/keys</c>). Never backed up with the packs.</summary>
+    /// <summary>The master key's files and the keys that seal keystore generations (<c>DATA/keys</c>). Never backed up with the packs.</summary>
     public required string KeysDirectory { get; init; }
 
     /// <summary>Whole days a payload of the debug class (unredacted, of a debug session) is kept: it opens until the end of the next UTC day.</summary>
@@ -23,6 +25,15 @@ public sealed class VaultOptions
 
     /// <summary>Newest keystore generation that another store remembers; an older one on disk is a restored backup and is refused.</summary>
     public long KeystoreFloor { get; init; }
+
+    /// <summary>Opens <c>master.sealed</c>; for a new vault, makes it. Stays the caller's.</summary>
+    public SecretBytes? Passphrase { get; init; }
+
+    /// <summary>A file of the service manager that need not exist: the master key (32 bytes that are not text) or a passphrase.</summary>
+    public string? MasterCredential { get; init; }
+
+    /// <summary>What a guess at a passphrase that is set now costs.</summary>
+    internal PassphraseCost PassphraseCost { get; init; } = PassphraseCost.Moderate;
 
     internal void Check()
     {

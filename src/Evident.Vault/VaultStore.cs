@@ -32,10 +32,10 @@ public sealed class VaultStore : IDisposable
     internal IClock Clock { get; }
 
     /// <summary>
-    /// Opens the vault, or creates it (<c>master.key</c>, 0600, and generation 1 of the keystore) when nothing of it is there yet.
+    /// Opens the vault, or creates it (the master key, 0600, and generation 1 of the keystore) when nothing of it is there yet.
     /// Finishes a keystore rewrite that a crash interrupted.
     /// </summary>
-    /// <exception cref="VaultException">Unopenable; nothing was created or changed.</exception>
+    /// <exception cref="VaultException">Unopenable or Sealed; nothing was created or changed.</exception>
     /// <exception cref="IOException">A file could not be read or written.</exception>
     public static VaultStore Open(VaultOptions options, IClock clock) => Open(options, clock, static _ => { });
 
@@ -152,6 +152,45 @@ public sealed class VaultStore : IDisposable
     /// <summary>Generation of the keystore that is in use.</summary>
     public long Generation => ring.Generation;
 
+    /// <summary>How the master key is kept at rest.</summary>
+    public MasterCustody Custody => ring.Custody;
+
+    /// <summary>Converts <c>master.key</c> to <c>master.sealed</c>, durably; the key's file is shredded last. A crash leaves a vault that opens by one of them.</summary>
+    /// <param name="passphrase">12..1,024 bytes of UTF-8.</param>
+    /// <exception cref="VaultException">Refused: it is kept otherwise, or the passphrase is too short or long. Poisoned.</exception>
+    public void SealWithPassphrase(ReadOnlySpan<byte> passphrase)
+    {
+        using Use use = Enter();
+        if (passphrase.Length is < Passphrases.MinNewBytes or > Passphrases.MaxBytes)
+        {
+            throw new VaultException(VaultErrorKind.Refused, $"A new passphrase has {Passphrases.MinNewBytes} to {Passphrases.MaxBytes} bytes, not {passphrase.Length}; nothing was changed.");
+        }
+
+        try
+        {
+            ring.SealWithPassphrase(passphrase);
+        }
+        catch (Exception e)
+        {
+            throw Failed("Sealing the master key", e);
+        }
+    }
+
+    /// <summary>Converts <c>master.sealed</c> to <c>master.key</c>, in the same way.</summary>
+    /// <exception cref="VaultException">Refused: it is kept otherwise. Unopenable: the passphrase is another. Nothing was changed. Poisoned.</exception>
+    public void KeepInFile(SecretBytes passphrase)
+    {
+        using Use use = Enter();
+        try
+        {
+            ring.KeepInFile(passphrase);
+        }
+        catch (Exception e)
+        {
+            throw Failed("Writing the master key", e);
+        }
+    }
+
     /// <summary>Writes the keystore anew under a fresh key and destroys the key before: whatever copy of the old file exists opens no more.</summary>
     /// <returns>The new generation.</returns>
     /// <exception cref="VaultException">DiskFull: the generation before stands. Poisoned.</exception>
@@ -259,12 +298,12 @@ public sealed class VaultStore : IDisposable
     }
 
     /// <summary>
-    /// Two classes of error: a full disk found by a write before anything was committed, which only its callers learn of; and
+    /// Two classes of error: a refusal or a full disk before anything was changed, which only its callers learn of; and
     /// everything else, after which this process must not go on.
     /// </summary>
     private Exception Failed(string attempt, Exception cause)
     {
-        if (cause is VaultException { Kind: VaultErrorKind.DiskFull })
+        if (cause is VaultException { Kind: VaultErrorKind.DiskFull or VaultErrorKind.Refused or VaultErrorKind.Unopenable })
         {
             return cause;
         }

@@ -62,7 +62,7 @@ internal sealed class EventsEndpoint(TraceIntake intake, WebCounters counters, I
 
             if (refusal.IsForNow)
             {
-                context.Response.Headers.RetryAfter = $"{OtlpRefusal.RetrySeconds}";
+                context.Response.Headers.RetryAfter = $"{refusal.RetrySeconds}";
             }
 
             counters.Refuse(refusal.Status);

@@ -86,9 +86,9 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         return new EvidentWeb(builder.Build(), setup);
     }
 
-    /// <summary>Listens and answers from <paramref name="store"/>, which stays its owner's.</summary>
+    /// <summary>Listens, and answers from the store behind <paramref name="door"/>, which stays its owner's; while there is none, says that the vault is sealed.</summary>
     /// <exception cref="IOException">An address cannot be listened on.</exception>
-    public Task StartAsync(EvidentStore store, CancellationToken cancel = default)
+    public Task StartAsync(StoreDoor door, CancellationToken cancel = default)
     {
         var counters = new WebCounters();
         var budget = new BodyBudget(setup.Http.MaxBodyBytesInFlight);
@@ -96,15 +96,15 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         ILogger log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Evident.Web");
         long started = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
-        app.Use(next => context => GuardAsync(context, next, gate, counters, log));
-        var intake = new TraceIntake(store, setup.Ingest, budget);
+        app.Use(next => context => GuardAsync(context, next, door, gate, counters, log));
+        var intake = new TraceIntake(door, setup.Ingest, budget);
         new OtlpEndpoints(intake, counters, log).Map(app);
         new GrpcEndpoints(intake, counters, log).Map(app);
         new EventsEndpoint(intake, counters, log).Map(app);
-        new QueryEndpoints(store).Map(app);
-        new LedgerEndpoints(store).Map(app);
-        new LedgerCheckEndpoint(store.LedgerCheck).Map(app);
-        new StatusEndpoints(store, counters, budget, setup.Version, started).Map(app);
+        new QueryEndpoints(door).Map(app);
+        new LedgerEndpoints(door).Map(app);
+        new LedgerCheckEndpoint(door).Map(app);
+        new StatusEndpoints(door, counters, budget, setup.Version, started).Map(app);
         app.MapFallback("{*path}", ServePageAsync);
         return app.StartAsync(cancel);
     }
@@ -163,7 +163,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         }
     }
 
-    private static async Task GuardAsync(HttpContext context, RequestDelegate next, RequestGate gate, WebCounters counters, ILogger log)
+    private static async Task GuardAsync(HttpContext context, RequestDelegate next, StoreDoor door, RequestGate gate, WebCounters counters, ILogger log)
     {
         SecurityHeaders.Apply(context.Response.Headers);
         if (gate.Check(context.Request) is { } refusal)
@@ -173,9 +173,15 @@ public sealed partial class EvidentWeb : IAsyncDisposable
             return;
         }
 
+        using StoreUse use = door.Enter();
         try
         {
             await next(context);
+        }
+        catch (StoreSealedException e) when (!context.Response.HasStarted)
+        {
+            context.Response.Headers.RetryAfter = $"{OtlpRefusal.SealedRetrySeconds}";
+            await ErrorReply.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "sealed", e.Message);
         }
         catch (BadQueryException e) when (!context.Response.HasStarted)
         {

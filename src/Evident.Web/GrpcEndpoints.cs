@@ -123,8 +123,8 @@ internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, IL
             OtlpEndpoints.LogRefused(log, refusal.Status, refusal.Message);
             if (refusal.IsForNow)
             {
-                context.Response.Headers["grpc-status-details-bin"] = Convert.ToBase64String(OtlpResponse.Status(refusal.Grpc, refusal.Message, OtlpRefusal.RetrySeconds));
-                context.Response.Headers["google.rpc.retryinfo-bin"] = Convert.ToBase64String(OtlpResponse.RetryInfo(OtlpRefusal.RetrySeconds));
+                context.Response.Headers["grpc-status-details-bin"] = Convert.ToBase64String(OtlpResponse.Status(refusal.Grpc, refusal.Message, refusal.RetrySeconds));
+                context.Response.Headers["google.rpc.retryinfo-bin"] = Convert.ToBase64String(OtlpResponse.RetryInfo(refusal.RetrySeconds));
             }
 
             return GrpcEndpoints.RefuseAsync(context, refusal.Grpc, refusal.Message);

@@ -8,15 +8,15 @@ using Microsoft.AspNetCore.Routing;
 namespace Evident.Web;
 
 /// <summary>The verifier at a press of a button: POST starts or joins the one check that runs, GET tells how far it is and what the last one found.</summary>
-internal sealed class LedgerCheckEndpoint(LedgerCheck check)
+internal sealed class LedgerCheckEndpoint(StoreDoor door)
 {
     private const string Meaning =
         "The appliance checked itself, and whoever holds this machine holds this answer too. It shows damage and honest mistakes; to somebody who does not trust the appliance it proves nothing. "
         + "Proof is 'evident verify' with a program and a head of your own, from another machine.";
 
     public void Map(IEndpointRouteBuilder routes) => routes.Map("/api/v1/ledger/verify", context =>
-        HttpMethods.IsPost(context.Request.Method) ? WriteAsync(context, check.Start(), StatusCodes.Status202Accepted)
-        : HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? WriteAsync(context, check.State, StatusCodes.Status200OK)
+        HttpMethods.IsPost(context.Request.Method) ? WriteAsync(context, door.Store.LedgerCheck.Start(), StatusCodes.Status202Accepted)
+        : HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? WriteAsync(context, door.Store.LedgerCheck.State, StatusCodes.Status200OK)
         : Api.MethodNotAllowedAsync(context, "GET, HEAD, POST"));
 
     private static Task WriteAsync(HttpContext context, LedgerCheckState state, int status)

@@ -11,13 +11,13 @@ using Microsoft.AspNetCore.Routing;
 namespace Evident.Web;
 
 /// <summary>The ledger as readers may see it: durable sizes only, each entry with both of its hashes (design section 3).</summary>
-internal sealed class LedgerEndpoints(EvidentStore store)
+internal sealed class LedgerEndpoints(StoreDoor door)
 {
     private const int DefaultEntries = 100, MaxEntries = 1000;
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.Map("/api/v1/ledger/head", Api.Read(context => Api.WriteAsync(context, store.LedgerHead(), StoreJson.Default.LedgerHeadView)));
+        routes.Map("/api/v1/ledger/head", Api.Read(context => Api.WriteAsync(context, door.Store.LedgerHead(), StoreJson.Default.LedgerHeadView)));
         routes.Map("/api/v1/ledger/head.svg", Api.Read(PictureAsync));
         routes.Map("/api/v1/ledger/entries", Api.Read(EntriesAsync));
         routes.Map("/api/v1/ledger/proof/{seq}", Api.Read(ProofAsync));
@@ -26,7 +26,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
     // The note's own bytes: what a phone reads from the screen is what `verify --known-head` takes.
     private Task PictureAsync(HttpContext context)
     {
-        byte[] note = Encoding.UTF8.GetBytes(store.LedgerHead().Checkpoint);
+        byte[] note = Encoding.UTF8.GetBytes(door.Store.LedgerHead().Checkpoint);
         if (note.Length > QrCode.MaxBytes)
         {
             return ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "head_too_large", "The published head carries too many cosignatures for one QR code; take the note's text.");
@@ -49,8 +49,8 @@ internal sealed class LedgerEndpoints(EvidentStore store)
     {
         long from = Api.Number(context.Request.Query, "from", 0, 0, long.MaxValue);
         int limit = (int)Api.Number(context.Request.Query, "limit", DefaultEntries, 1, MaxEntries);
-        long size = store.LedgerHead().Size; // taken first: what is returned may reach beyond it, never end before it
-        IReadOnlyList<LedgerLine> lines = from < size ? store.LedgerEntries(from, limit) : [];
+        long size = door.Store.LedgerHead().Size; // taken first: what is returned may reach beyond it, never end before it
+        IReadOnlyList<LedgerLine> lines = from < size ? door.Store.LedgerEntries(from, limit) : [];
 
         var body = new ArrayBufferWriter<byte>(64 * 1024);
         using (var json = new Utf8JsonWriter(body))
@@ -79,7 +79,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
         LedgerPage page;
         try
         {
-            page = store.FindEntries(filter, context.RequestAborted);
+            page = door.Store.FindEntries(filter, context.RequestAborted);
         }
         catch (LedgerIndexException e)
         {
@@ -134,7 +134,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
 
         if (format == "tlog-proof" || (format is null && context.Request.Headers.Accept == "text/plain"))
         {
-            if (store.LedgerTlogProof(seq) is not { } file)
+            if (door.Store.LedgerTlogProof(seq) is not { } file)
             {
                 return NotPublishedAsync(context);
             }
@@ -145,7 +145,7 @@ internal sealed class LedgerEndpoints(EvidentStore store)
             return context.Response.Body.WriteAsync(file, context.RequestAborted).AsTask();
         }
 
-        if (store.LedgerProof(seq) is not { } proof)
+        if (door.Store.LedgerProof(seq) is not { } proof)
         {
             return NotPublishedAsync(context);
         }

@@ -94,7 +94,7 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
 
             if (refusal.IsForNow)
             {
-                context.Response.Headers.RetryAfter = $"{OtlpRefusal.RetrySeconds}";
+                context.Response.Headers.RetryAfter = $"{refusal.RetrySeconds}";
             }
 
             counters.Refuse(refusal.Status);

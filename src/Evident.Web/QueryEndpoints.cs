@@ -14,7 +14,7 @@ namespace Evident.Web;
 internal sealed class BadQueryException(string message) : Exception(message);
 
 /// <summary>Runs and traces (HTTP contract, design section 5). Read-only; the JSON is what <see cref="StoreJson"/> writes.</summary>
-internal sealed class QueryEndpoints(EvidentStore store)
+internal sealed class QueryEndpoints(StoreDoor door)
 {
     private const int DefaultRuns = 50, MaxRuns = 500;
 
@@ -51,14 +51,14 @@ internal sealed class QueryEndpoints(EvidentStore store)
             To: Api.Time(query, "to"),
             Limit: (int)Api.Number(query, "limit", DefaultRuns, 1, MaxRuns),
             Cursor: Api.Text(query, "cursor"));
-        return Api.WriteAsync(context, store.FindRuns(filter, context.RequestAborted), StoreJson.Default.RunPage);
+        return Api.WriteAsync(context, door.Store.FindRuns(filter, context.RequestAborted), StoreJson.Default.RunPage);
     }
 
     private Task RunAsync(HttpContext context)
     {
         // Kestrel leaves an encoded slash as it is, and a run id may hold one.
         string id = ((string)context.Request.RouteValues["run_id"]!).Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
-        return store.GetRun(id, context.RequestAborted) is { } story
+        return door.Store.GetRun(id, context.RequestAborted) is { } story
             ? Api.WriteAsync(context, story, StoreJson.Default.RunStory)
             : ErrorReply.WriteAsync(
                 context, StatusCodes.Status404NotFound, "run_not_found", "There is no run with that id; it may not have arrived yet, or its days are over.");
@@ -72,7 +72,7 @@ internal sealed class QueryEndpoints(EvidentStore store)
             throw new BadQueryException("A trace id is 32 hexadecimal digits, not all zero.");
         }
 
-        return store.GetTrace(trace, context.RequestAborted) is { } view
+        return door.Store.GetTrace(trace, context.RequestAborted) is { } view
             ? Api.WriteAsync(context, view, StoreJson.Default.TraceView)
             : ErrorReply.WriteAsync(
                 context, StatusCodes.Status404NotFound, "trace_not_found", "There is no trace with that id; it may not have arrived yet, or its days are over.");

@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Evident.Web;
 
 /// <summary>How the appliance itself is: for the page, for a service manager and for Prometheus.</summary>
-internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, BodyBudget budget, string version, long startedUnixMillis)
+internal sealed class StatusEndpoints(StoreDoor door, WebCounters counters, BodyBudget budget, string version, long startedUnixMillis)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -22,6 +22,11 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
 
     internal StatusView Status()
     {
+        if (door.Current is not { } store)
+        {
+            return new StatusView(version, "default", null, new VaultStatusView("sealed", null), null, null, null, Open: true, Rfc3339.FormatMillis(startedUnixMillis));
+        }
+
         LedgerHeadView head = store.LedgerHead();
         IngestCounters ingest = store.Counters;
         ScrubStatus scrub = store.Scrub;
@@ -32,13 +37,13 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
                 head.Size, head.PublishedSize, head.PublishedTime, scrub.ScrubbedTo, scrub.Errors, head.Anchored?.Size, head.Anchored?.Time ?? head.Anchored?.Recorded),
             new VaultStatusView("open", store.Vault.PayloadBytes),
             new IngestStatusView(ingest.AcceptedSpans, ingest.DuplicateSpans, ingest.RejectedSpans, counters.RefusedRequests),
-            Redaction(),
-            Capture(),
+            Redaction(store),
+            Capture(store),
             Open: true,
             Rfc3339.FormatMillis(startedUnixMillis));
     }
 
-    private RedactionStatusView Redaction()
+    private static RedactionStatusView Redaction(EvidentStore store)
     {
         var found = new SortedDictionary<string, long>(StringComparer.Ordinal);
         RuleSet rules = store.Redactions.Rules;
@@ -57,7 +62,7 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
         return new RedactionStatusView(rules.Version, HashText(rules.Hash), inForce, sum, found);
     }
 
-    private CaptureStatusView Capture()
+    private static CaptureStatusView Capture(EvidentStore store)
     {
         CapturePolicy policy = store.Capture;
         var rules = new List<CaptureRuleView>();
@@ -83,12 +88,12 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
 
     private static string HashText(byte[] hash) => "sha256:" + Convert.ToHexStringLower(hash);
 
-    private Task HealthAsync(HttpContext context) => store.Ready == ReadyState.Failed
+    private Task HealthAsync(HttpContext context) => door.Current?.Ready == ReadyState.Failed
         ? ErrorReply.WriteAsync(
             context, StatusCodes.Status503ServiceUnavailable, "state_unknown", "The writer no longer knows its state; the process is stopping.")
         : PlainAsync(context, "ok\n");
 
-    private Task ReadyAsync(HttpContext context) => store.Ready == ReadyState.Ready
+    private Task ReadyAsync(HttpContext context) => door.Store.Ready == ReadyState.Ready
         ? PlainAsync(context, "ready\n")
         : ErrorReply.WriteAsync(
             context, StatusCodes.Status503ServiceUnavailable, "not_ready", "The appliance is stopping and takes nothing new.");
@@ -102,19 +107,13 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
     // Prometheus text format 0.0.4. Every label value is one of our own, so the number of series has a fixed bound.
     private Task MetricsAsync(HttpContext context)
     {
-        IngestCounters ingest = store.Counters;
-        LedgerHeadView head = store.LedgerHead();
         var text = new StringBuilder(4096);
 
         Head(text, "evident_build_info", "gauge", "Constant 1; the label is the version that runs.");
         text.Append("evident_build_info{version=\"").Append(version).Append("\"} 1\n");
         Gauge(text, "evident_start_time_seconds", "Unix time of the start of the process.", startedUnixMillis / 1000);
-        Gauge(text, "evident_ready", "1 when the appliance takes requests.", store.Ready == ReadyState.Ready ? 1 : 0);
-
-        Head(text, "evident_ingest_spans_total", "counter", "Spans by what became of them, since the start.");
-        Sample(text, "evident_ingest_spans_total{result=\"accepted\"}", ingest.AcceptedSpans);
-        Sample(text, "evident_ingest_spans_total{result=\"duplicate\"}", ingest.DuplicateSpans);
-        Sample(text, "evident_ingest_spans_total{result=\"rejected\"}", ingest.RejectedSpans);
+        Gauge(text, "evident_ready", "1 when the appliance takes requests.", door.Current?.Ready == ReadyState.Ready ? 1 : 0);
+        Gauge(text, "evident_vault_sealed", "1 while the vault is sealed and the store closed; the series of the store are left out.", door.Current is null ? 1 : 0);
 
         Head(text, "evident_ingest_requests_total", "counter", "Ingest requests answered with success or partial success.");
         Sample(text, "evident_ingest_requests_total", counters.AcceptedRequests);
@@ -123,6 +122,25 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
         {
             Sample(text, string.Create(CultureInfo.InvariantCulture, $"evident_requests_refused_total{{status=\"{status}\"}}"), count);
         }
+
+        Gauge(text, "evident_body_bytes_in_flight", "Bytes of request bodies held at this moment.", budget.Held);
+        if (door.Current is { } store)
+        {
+            OfStore(text, store);
+        }
+
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
+    }
+
+    private static void OfStore(StringBuilder text, EvidentStore store)
+    {
+        IngestCounters ingest = store.Counters;
+        LedgerHeadView head = store.LedgerHead();
+        Head(text, "evident_ingest_spans_total", "counter", "Spans by what became of them, since the start.");
+        Sample(text, "evident_ingest_spans_total{result=\"accepted\"}", ingest.AcceptedSpans);
+        Sample(text, "evident_ingest_spans_total{result=\"duplicate\"}", ingest.DuplicateSpans);
+        Sample(text, "evident_ingest_spans_total{result=\"rejected\"}", ingest.RejectedSpans);
 
         Head(text, "evident_redactions_total", "counter", "Findings that were replaced, by rule, since the start; rules that never fired are left out.");
         foreach (RedactionRule rule in store.Redactions.Rules.Rules)
@@ -134,16 +152,12 @@ internal sealed class StatusEndpoints(EvidentStore store, WebCounters counters, 
         }
 
         Gauge(text, "evident_debug_sessions_open", "Debug sessions in which payloads are captured unredacted.", store.DebugSessions.Count(s => s.IsOpen));
-        Gauge(text, "evident_body_bytes_in_flight", "Bytes of request bodies held at this moment.", budget.Held);
         Gauge(text, "evident_ledger_entries", "Durable ledger entries.", head.Size);
         Gauge(text, "evident_ledger_published_entries", "Ledger entries under a published checkpoint.", head.PublishedSize);
         Gauge(text, "evident_ledger_scrubbed_entries", "Ledger entries read from the disk again since the start.", store.Scrub.ScrubbedTo);
         Gauge(text, "evident_ledger_scrub_errors", "Rounds of that reading that found damage, since the start.", store.Scrub.Errors);
         Gauge(text, "evident_vault_bytes", "Bytes of sealed payloads on disk.", store.Vault.PayloadBytes);
         Gauge(text, "evident_partitions_unavailable", "Trace partitions that cannot be read.", store.Partitions.Count(p => !p.Available));
-
-        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
     }
 
     private static void Gauge(StringBuilder text, string name, string help, long value)

@@ -2,9 +2,9 @@ using System.Text.Json.Serialization;
 
 namespace Evident.Web;
 
-// GET /api/v1/status; snake case.
+// GET /api/v1/status; snake case. While the vault is sealed the store is closed, and what comes from it is null.
 internal sealed record StatusView(
-    string Version, string Workspace, LedgerStatusView Ledger, VaultStatusView Vault, IngestStatusView Ingest, RedactionStatusView Redaction, CaptureStatusView Capture, bool Open,
+    string Version, string Workspace, LedgerStatusView? Ledger, VaultStatusView Vault, IngestStatusView? Ingest, RedactionStatusView? Redaction, CaptureStatusView? Capture, bool Open,
     string Started);
 
 /// <param name="AnchoredSize">Largest size that a confirmation from outside was filed for; null when none was.</param>
@@ -12,7 +12,9 @@ internal sealed record StatusView(
 internal sealed record LedgerStatusView(
     long Size, long PublishedSize, string? PublishedTime, long ScrubbedTo, long ScrubErrors, long? AnchoredSize, string? AnchoredTime);
 
-internal sealed record VaultStatusView(string State, long PayloadsBytes);
+/// <param name="State"><c>open</c> or <c>sealed</c>.</param>
+/// <param name="PayloadsBytes">Null while sealed.</param>
+internal sealed record VaultStatusView(string State, long? PayloadsBytes);
 
 internal sealed record IngestStatusView(long AcceptedSpans, long DuplicateSpans, long RejectedSpans, long RefusedRequests);
 

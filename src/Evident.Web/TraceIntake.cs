@@ -19,7 +19,10 @@ internal sealed record OtlpRefusal(int Status, int Grpc, string Message)
     /// <summary>To be sent again after <see cref="RetrySeconds"/>: the one kind that exporters repeat in all languages.</summary>
     public static OtlpRefusal NotNow(string message) => new(StatusCodes.Status503ServiceUnavailable, Unavailable, message);
 
-    public const int RetrySeconds = 1;
+    public int RetrySeconds { get; init; } = 1;
+
+    /// <summary>A person has to come first.</summary>
+    public const int SealedRetrySeconds = 30;
 
     public bool IsForNow => Grpc == Unavailable;
 
@@ -42,7 +45,7 @@ internal delegate void BatchDecoder(ReadOnlySpan<byte> body, IngestLimits limits
 /// What all doors do alike with a request: read it within the limits, decode it, store it, and answer when every span which the
 /// answer does not name as rejected is on stable storage, its ledger entries included. No answer repeats what the sender wrote.
 /// </summary>
-internal sealed class TraceIntake(EvidentStore store, IngestLimits limits, BodyBudget budget)
+internal sealed class TraceIntake(StoreDoor door, IngestLimits limits, BodyBudget budget)
 {
     /// <summary>Who sends, in ledger entries, until there are tokens: the door alone.</summary>
     public static readonly IngestSource Otlp = new("otlp:loopback"), Events = new("events:loopback");
@@ -52,6 +55,15 @@ internal sealed class TraceIntake(EvidentStore store, IngestLimits limits, BodyB
     /// <param name="sent">Bytes that the body must have as sent; negative when nothing says it.</param>
     public async Task TakeAsync(HttpContext context, PipeReader from, BodyCoding coding, long sent, BatchDecoder decode, IngestSource source, IOtlpReply reply)
     {
+        if (door.Current is not { } store)
+        {
+            await reply.RefuseAsync(OtlpRefusal.NotNow("The vault is sealed: nothing is taken until somebody opens it on the appliance with `evident vault unseal`.") with
+            {
+                RetrySeconds = OtlpRefusal.SealedRetrySeconds,
+            });
+            return;
+        }
+
         if (store.Ready != ReadyState.Ready)
         {
             await reply.RefuseAsync(OtlpRefusal.NotNow("The appliance does not take traces at the moment."));

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using Evident.Configuration;
 using Evident.Control;
 using Evident.Platform;
-using Evident.Store;
 using Evident.Web;
 using Microsoft.Extensions.Logging;
 
@@ -14,35 +13,34 @@ namespace Evident;
 /// </summary>
 internal sealed class Appliance : IAsyncDisposable
 {
-    private readonly TaskCompletionSource<Exception> fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ApplianceLog log;
-    private readonly EvidentStore store;
+    private readonly ApplianceStore store;
     private readonly EvidentWeb web;
     private ControlServer? control;
     private bool stopped;
 
-    private Appliance(ApplianceLog log, EvidentStore store, EvidentWeb web)
-    {
-        (this.log, this.store, this.web) = (log, store, web);
-        store.Fatal += e => fatal.TrySetResult(e);
-    }
+    private Appliance(ApplianceLog log, ApplianceStore store, EvidentWeb web) => (this.log, this.store, this.web) = (log, store, web);
 
     /// <summary>The first address that it listens on, with its real port.</summary>
     public string Url => web.Url;
 
     /// <summary>Completes when the writer no longer knows its state: the process must end with 70 and must not close the store.</summary>
-    public Task<Exception> Fatal => fatal.Task;
+    public Task<Exception> Fatal => store.Fatal;
 
-    /// <summary>Opens everything; requests are answered when this returns.</summary>
+    /// <summary>The vault waits for its passphrase: ingest and reads are answered 503.</summary>
+    public bool IsSealed => store.Door.Current is null;
+
+    /// <summary>Opens everything; requests are answered when this returns, by a sealed appliance with 503.</summary>
+    /// <param name="passphrase">Of a vault that is under one; without it, and without a credential, the appliance starts sealed. Stays the caller's.</param>
     /// <exception cref="RefusedException">With the sentence and the exit code.</exception>
-    public static async Task<Appliance> StartAsync(ApplianceOptions options, string dataDirectory, CancellationToken cancel)
+    public static async Task<Appliance> StartAsync(ApplianceOptions options, string dataDirectory, CancellationToken cancel, SecretBytes? passphrase = null)
     {
         IReadOnlyList<ListenAddress> listen = CheckListen(options.Listen);
         LocalUser.KeepFilesPrivate();
         var log = new ApplianceLog(ApplianceLog.Level(options.Log.Level), Console.Error);
 
         // Recovery and the server's own construction take about as long as each other: side by side.
-        Task<EvidentStore> opening = Task.Run(() => OpenedStore.Open(options, dataDirectory, log), cancel);
+        Task<ApplianceStore> opening = Task.Run(() => ApplianceStore.StartAsync(options, dataDirectory, log, passphrase), cancel);
         EvidentWeb web = EvidentWeb.Build(new WebSetup
         {
             Listen = listen,
@@ -51,7 +49,7 @@ internal sealed class Appliance : IAsyncDisposable
             Log = log,
             Version = BuildVersion.Text,
         });
-        EvidentStore store;
+        ApplianceStore store;
         try
         {
             store = await opening;
@@ -69,8 +67,8 @@ internal sealed class Appliance : IAsyncDisposable
             string logs = Path.Combine(dataDirectory, "logs");
             DurableDirectory.Create(logs);
             log.AttachFile(logs, options.Log.MaxFileBytes, options.Log.MaxFiles);
-            await web.StartAsync(store, cancel);
-            appliance.control = ControlServer.Start(dataDirectory, new Operations(store), log.CreateLogger("Evident.Control"));
+            await web.StartAsync(store.Door, cancel);
+            appliance.control = ControlServer.Start(dataDirectory, new ApplianceOperations(store), log.CreateLogger("Evident.Control"));
             log.Write(LogLevel.Information, "Evident", $"version {BuildVersion.Text} listens on {string.Join(", ", web.Urls)}");
             return appliance;
         }
@@ -117,11 +115,7 @@ internal sealed class Appliance : IAsyncDisposable
             await control.DisposeAsync();
         }
 
-        if (!Fatal.IsCompleted)
-        {
-            store.Close();
-        }
-
+        await store.StopAsync();
         log.Write(LogLevel.Information, "Evident", "stopped");
     }
 

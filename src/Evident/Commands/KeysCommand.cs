@@ -3,24 +3,26 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Evident.Ledger;
+using Evident.Vault;
 
 namespace Evident.Commands;
 
-/// <summary><c>evident keys status</c>: which key files there are and who may read them. No key is opened.</summary>
+/// <summary><c>evident keys status</c>: how the vault's master key is kept, which key files there are and who may read them. No key is opened.</summary>
 internal static class KeysCommand
 {
     public static Command Create()
     {
-        Command command = CommandLine.Command("keys", "Shows the state of the keys, and rotates the vault's.", "evident keys status");
+        Command command = CommandLine.Command("keys", "Shows how the keys are kept, changes that, and rotates the vault's.", "evident keys status");
         command.Subcommands.Add(Status());
         command.Subcommands.Add(VaultChanges.Rotate());
+        command.Subcommands.Add(SealCommands.SealWith());
         return command;
     }
 
     private static Command Status()
     {
         Command command = CommandLine.Command("status", 
-            "Lists the key files with permissions, size and age, and the ledger's origin, which carries the identity key's fingerprint.",
+            "Shows how the vault's master key is kept, and lists the key files with permissions, size and age, and the ledger's origin, which carries the identity key's fingerprint.",
             "evident keys status --json");
         var data = new DataOptions(command, withConfig: false);
         Option<bool> json = new("--json") { Description = "Prints one JSON object." };
@@ -34,15 +36,17 @@ internal static class KeysCommand
             }
 
             string? origin = Origin(Path.Combine(data.Directory(parsed), "ledger"));
+            string master = MasterCustodies.Find(directory, Control.OpenedStore.Credential)?.ToName() ?? "none";
             FileInfo[] files = [.. new DirectoryInfo(directory).EnumerateFiles().OrderBy(f => f.Name, StringComparer.Ordinal)];
             TextWriter output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
             {
-                await output.WriteLineAsync(Encoding.UTF8.GetString(Json(origin, files)));
+                await output.WriteLineAsync(Encoding.UTF8.GetString(Json(origin, master, files)));
                 return ExitCode.Done;
             }
 
             await output.WriteLineAsync($"ledger origin: {origin ?? "none yet"}");
+            await output.WriteLineAsync($"master key: {master}");
             foreach (FileInfo file in files)
             {
                 await output.WriteLineAsync(string.Create(
@@ -61,9 +65,10 @@ internal static class KeysCommand
 
     public static string Mode(FileSystemInfo file) => Convert.ToString((int)file.UnixFileMode, 8).PadLeft(4, '0');
 
-    private static byte[] Json(string? origin, FileInfo[] files) => Control.Reply.Done(json =>
+    private static byte[] Json(string? origin, string master, FileInfo[] files) => Control.Reply.Done(json =>
     {
         json.WriteString("ledger_origin"u8, origin);
+        json.WriteString("master_key"u8, master);
         json.WriteStartArray("files"u8);
         foreach (FileInfo file in files)
         {

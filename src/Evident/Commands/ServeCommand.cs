@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Evident.Configuration;
+using Evident.Platform;
 
 namespace Evident.Commands;
 
@@ -10,17 +11,21 @@ internal static class ServeCommand
     {
         Command command = CommandLine.Command("serve", 
             "Runs the appliance: OTLP/HTTP listener, query API and page. Prints one line, 'evident: ready on URL', when it accepts "
-            + "requests. SIGTERM and SIGINT stop it in order. Exit codes: 0 stopped, 1 refused, 70 state unknown.",
+            + "requests, or 'evident: sealed on URL ...' when the vault waits for its passphrase. SIGTERM and SIGINT stop it in order. Exit codes: 0 stopped, 1 refused, 70 state unknown.",
             "evident serve --data /var/lib/evident --listen http://127.0.0.1:4318");
         var data = new DataOptions(command);
         Option<string[]> listen = Listen();
         command.Options.Add(listen);
+        var passphrase = new PassphraseInput(command);
         command.SetAction(async (parsed, cancel) =>
         {
             ApplianceOptions options = data.Load(parsed);
             Override(options, parsed.GetValue(listen));
-            await using Appliance appliance = await Appliance.StartAsync(options, data.Directory(parsed), cancel);
-            await parsed.InvocationConfiguration.Output.WriteLineAsync($"evident: ready on {appliance.Url}");
+            using SecretBytes? secret = passphrase.Given(parsed);
+            await using Appliance appliance = await Appliance.StartAsync(options, data.Directory(parsed), cancel, secret);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync(appliance.IsSealed
+                ? $"evident: sealed on {appliance.Url}, open it with: evident vault unseal --data {data.Directory(parsed)}"
+                : $"evident: ready on {appliance.Url}");
             await parsed.InvocationConfiguration.Output.FlushAsync(cancel);
             return await appliance.RunAsync(cancel);
         });

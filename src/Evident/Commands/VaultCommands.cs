@@ -18,6 +18,8 @@ internal static class VaultCommands
         command.Subcommands.Add(VaultChanges.Certificate());
         command.Subcommands.Add(VaultChanges.Disclose());
         command.Subcommands.Add(VaultChanges.ConfirmClock());
+        command.Subcommands.Add(SealCommands.Seal());
+        command.Subcommands.Add(SealCommands.Unseal());
         return command;
     }
 

@@ -153,9 +153,11 @@ internal sealed class ApplianceOptions
         public int MaxFiles { get; set; } = 8;
     }
 
-    public StoreOptions ToStoreOptions(string dataDirectory) => new()
+    public StoreOptions ToStoreOptions(string dataDirectory, Platform.SecretBytes? passphrase = null) => new()
     {
         DataDirectory = dataDirectory,
+        Passphrase = passphrase,
+        MasterCredential = Control.OpenedStore.Credential,
         Limits = Ingest.ToLimits(),
         Tools = new ToolRegistry(Tools),
         Redaction = Redaction.ToRules(),

@@ -26,7 +26,8 @@ internal static class Asking
 
         ApplianceOptions options = ConfigurationFile.Load(dataDirectory, config);
         using var log = new ApplianceLog(Microsoft.Extensions.Logging.LogLevel.Warning, Console.Error);
-        using EvidentStore store = OpenedStore.Open(options, dataDirectory, log);
+        using SecretBytes? passphrase = operation.Secret is { Length: > 0 } secret ? SecretBytes.CopyAndZero([.. secret]) : null;
+        using EvidentStore store = OpenedStore.Open(options, dataDirectory, log, passphrase);
         reply = await new Operations(store).RunAsync(
             operation, new Actor(LocalUser.Own.ToString(CultureInfo.InvariantCulture), "uid"), cancel);
         store.Close();
@@ -61,7 +62,9 @@ internal static class Asking
         try
         {
             using var stream = new NetworkStream(socket, ownsSocket: false);
-            await stream.WriteAsync(operation.ToLine(), time.Token);
+            byte[] request = operation.ToLine();
+            await stream.WriteAsync(request, time.Token);
+            Sodium.Zero(request); // it may hold a passphrase
             byte[] line = await ControlSocket.ReadLineAsync(stream, ControlSocket.MaxReplyLineBytes, time.Token)
                 ?? throw new RefusedException($"The running appliance closed '{path}' without an answer; its log says why.");
             (Reply reply, int length) = Reply.Parse(line);
@@ -76,43 +79,6 @@ internal static class Asking
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             throw new RefusedException($"The running appliance did not answer on '{path}' within {Timeout.TotalSeconds} s.");
-        }
-    }
-}
-
-/// <summary>Opens the store and turns what can be wrong with a data directory into the sentence and exit code of the contract.</summary>
-internal static class OpenedStore
-{
-    public static EvidentStore Open(ApplianceOptions options, string dataDirectory, ApplianceLog log)
-    {
-        try
-        {
-            return EvidentStore.Open(
-                options.ToStoreOptions(dataDirectory),
-                SystemClock.Instance,
-                (message, exception) => log.Write(
-                    exception is null ? Microsoft.Extensions.Logging.LogLevel.Information : Microsoft.Extensions.Logging.LogLevel.Warning,
-                    "Evident.Store",
-                    message,
-                    exception));
-        }
-        catch (DataDirectoryBusyException e)
-        {
-            throw new RefusedException(e.Message);
-        }
-        catch (LedgerStateException e)
-        {
-            throw new RefusedException(
-                $"The ledger in '{dataDirectory}' is not what this appliance left behind, so nothing was moved and nothing was signed: {e.Message}",
-                ExitCode.StateUnknown);
-        }
-        catch (LedgerPoisonedException e)
-        {
-            throw new RefusedException($"The ledger in '{dataDirectory}' could not be continued: {e.Message}", ExitCode.StateUnknown);
-        }
-        catch (Exception e) when (e is Vault.VaultException or StoreException or IOException or UnauthorizedAccessException or System.Data.Common.DbException)
-        {
-            throw new RefusedException($"The data directory '{dataDirectory}' cannot be opened: {e.Message}");
         }
     }
 }

@@ -18,20 +18,20 @@ internal sealed class ControlServer : IAsyncDisposable
 
     private readonly CancellationTokenSource stopping = new();
     private readonly SemaphoreSlim slots = new(MaxConnections);
-    private readonly Operations operations;
+    private readonly ApplianceOperations operations;
     private readonly ILogger log;
     private readonly string path;
     private readonly Socket listener;
     private readonly Task accepting;
 
-    private ControlServer(string path, Socket listener, Operations operations, ILogger log)
+    private ControlServer(string path, Socket listener, ApplianceOperations operations, ILogger log)
     {
         (this.path, this.listener, this.operations, this.log) = (path, listener, operations, log);
         accepting = AcceptAsync();
     }
 
     /// <summary>Null, with a warning in the log, when the path is too long for a unix socket.</summary>
-    public static ControlServer? Start(string dataDirectory, Operations operations, ILogger log)
+    public static ControlServer? Start(string dataDirectory, ApplianceOperations operations, ILogger log)
     {
         string path = ControlSocket.PathIn(dataDirectory);
         if (!ControlSocket.Fits(path))
@@ -100,6 +100,7 @@ internal sealed class ControlServer : IAsyncDisposable
                     ? Reply.Refused("The control socket takes one line of JSON with an operation.")
                     : await operations.RunAsync(operation, new Actor(uid.ToString(CultureInfo.InvariantCulture), "uid"), time.Token);
 
+            Platform.Sodium.Zero(line); // it may hold a passphrase
             await stream.WriteAsync(reply.ToLine(), time.Token);
             await stream.WriteAsync(reply.Payload, time.Token);
         }

@@ -6,8 +6,9 @@ using Evident.Store;
 namespace Evident.Control;
 
 /// <summary>What can be asked of the owner of a data directory, over the control socket or in process. One line of JSON on the wire.</summary>
+/// <param name="Secret">A passphrase in UTF-8.</param>
 internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null, ExportClaim? Export = null,
-    DebugOrder? Debug = null)
+    DebugOrder? Debug = null, byte[]? Secret = null)
 {
     public const string VaultRead = "vault.read", VaultStatus = "vault.status", LedgerHead = "ledger.head", LedgerAnchor = "ledger.anchor", Status = "status";
 
@@ -41,6 +42,11 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
                 json.WriteBase64String("note"u8, Note);
             }
 
+            if (Secret is not null)
+            {
+                json.WriteBase64String("secret"u8, Secret);
+            }
+
             ExportOperation.Write(json, Export);
             DebugOperation.Write(json, Debug);
             json.WriteEndObject();
@@ -60,9 +66,10 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
             return root.ValueKind == JsonValueKind.Object && Text(root, "op") is { } name
                 ? new Operation(
                     name, Text(root, "ref"), Text(root, "reason"),
-                    root.TryGetProperty("note", out JsonElement note) && note.ValueKind == JsonValueKind.String && note.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null,
+                    Bytes(root, "note"),
                     ExportOperation.Parse(root),
-                    DebugOperation.Parse(root))
+                    DebugOperation.Parse(root),
+                    Bytes(root, "secret"))
                 : null;
         }
         catch (JsonException)
@@ -70,6 +77,9 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
             return null;
         }
     }
+
+    private static byte[]? Bytes(JsonElement root, string name) =>
+        root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String && value.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null;
 
     internal static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Evident.Platform;
 using Evident.Store;
+using Evident.Vault;
 
 namespace Evident.Control;
 
@@ -9,7 +10,7 @@ namespace Evident.Control;
 /// </summary>
 internal static class VaultOperation
 {
-    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate", Disclose = "vault.disclose";
+    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate", Disclose = "vault.disclose", SealWith = "keys.seal-with";
 
     public const int MaxReferenceChars = 256;
 
@@ -24,6 +25,8 @@ internal static class VaultOperation
                 case Rotate:
                     long generation = await acts.RotateAsync(operation.Reason, actor);
                     return Reply.Done(json => json.WriteNumber("keystore_generation"u8, generation));
+                case SealWith:
+                    return await SealWithAsync(acts, operation, actor);
                 case ConfirmClock:
                     await acts.ConfirmClockAsync(actor);
                     return Reply.Done(json => json.WriteString("clock"u8, "confirmed"));
@@ -66,6 +69,18 @@ internal static class VaultOperation
 
         json.WriteNumber("promoted_since_start"u8, retention.Promoted);
         json.WriteNumber("expired_since_start"u8, retention.Expired);
+    }
+
+    private static async Task<Reply> SealWithAsync(VaultActs acts, Operation operation, Actor actor)
+    {
+        if (operation.Reference is not ("passphrase" or "file") || operation.Secret is not { Length: > 0 and <= Passphrases.MaxBytes } given)
+        {
+            return Reply.Refused($"{SealWith} needs passphrase or file, and a passphrase of 1 to {Passphrases.MaxBytes} bytes.");
+        }
+
+        using SecretBytes passphrase = SecretBytes.CopyAndZero(given);
+        await acts.KeepMasterAsync(operation.Reference == "file" ? MasterCustody.File : MasterCustody.Passphrase, passphrase, actor);
+        return Reply.Done(json => json.WriteString("custody"u8, acts.Custody.ToName()));
     }
 
     private static async Task<Reply> ShredAsync(VaultActs acts, Operation operation, Actor actor, CancellationToken cancel)

@@ -34,9 +34,21 @@ internal sealed class TemporaryVault : IDisposable
 
     public string ShortWraps => Path.Combine(VaultDirectory, "short-2026-11-22.wraps");
 
-    public VaultStore Open(Action<string>? step = null, long floor = 0) => VaultStore.Open(
-        new VaultOptions { Directory = VaultDirectory, KeysDirectory = KeysDirectory, MaxScopes = MaxScopes, KeystoreFloor = floor },
-        Clock, step ?? (static _ => { }));
+    /// <summary>A file that stands for the service manager's credential; it need not exist.</summary>
+    public string Credential => Path.Combine(root, "credential");
+
+    /// <param name="passphrase">Null: none is given.</param>
+    public VaultStore Open(Action<string>? step = null, long floor = 0, string? passphrase = null)
+    {
+        using SecretBytes? secret = passphrase is null ? null : SecretBytes.CopyAndZero(Encoding.UTF8.GetBytes(passphrase));
+        return VaultStore.Open(
+            new VaultOptions
+            {
+                Directory = VaultDirectory, KeysDirectory = KeysDirectory, MaxScopes = MaxScopes, KeystoreFloor = floor,
+                Passphrase = secret, MasterCredential = Credential, PassphraseCost = new PassphraseCost(1, 8192),
+            },
+            Clock, step ?? (static _ => { }));
+    }
 
     public static string Put(VaultStore vault, string tenant, string role, byte[] payload, bool keepLong = false)
     {

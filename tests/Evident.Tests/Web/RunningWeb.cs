@@ -13,13 +13,16 @@ internal sealed class RunningWeb : IAsyncDisposable
     private readonly TemporaryDirectory data;
     private readonly EvidentWeb web;
 
-    private RunningWeb(TemporaryDirectory data, EvidentStore store, EvidentWeb web)
+    private RunningWeb(TemporaryDirectory data, EvidentStore store, StoreDoor door, EvidentWeb web)
     {
-        (this.data, Store, this.web) = (data, store, web);
+        (this.data, Store, Door, this.web) = (data, store, door, web);
         Client = new HttpClient { BaseAddress = new Uri(web.Url) };
     }
 
     public EvidentStore Store { get; }
+
+    /// <summary>What the surface answers from; open at the start.</summary>
+    public StoreDoor Door { get; }
 
     /// <summary>The data directory.</summary>
     public string Data => Path.Combine(data.Path, "data");
@@ -49,8 +52,10 @@ internal sealed class RunningWeb : IAsyncDisposable
             Log = NullLoggerProvider.Instance,
             Version = "0.0.0-test",
         });
-        await web.StartAsync(store);
-        return new RunningWeb(data, store, web);
+        var door = new StoreDoor();
+        door.Open(store);
+        await web.StartAsync(door);
+        return new RunningWeb(data, store, door, web);
     }
 
     public async Task<(int Status, string? Type, byte[] Body, HttpResponseMessage Response)> PostAsync(

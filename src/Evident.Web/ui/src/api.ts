@@ -224,17 +224,33 @@ export interface LedgerCheck {
   text: string | null;
 }
 
-export interface Status {
+/** While the vault is sealed the store is closed, and nothing is known of what it holds. */
+export type Status = OpenStatus | SealedStatus;
+
+interface House {
   version: string;
   workspace: string;
-  ledger: { size: number; published_size: number; published_time: string | null; anchored_size: number | null; anchored_time: string | null };
-  vault: { state: 'open' | 'sealed'; payloads_bytes: number };
-  ingest: { accepted_spans: number; duplicate_spans: number; rejected_spans: number; refused_requests: number };
-  redaction: { version: string; hash: string; in_force: number; found: number; rules: Record<string, number> };
-  capture: Capture;
   open: boolean;
   started: string;
 }
+
+export interface SealedStatus extends House {
+  ledger: null;
+  vault: { state: 'sealed'; payloads_bytes: null };
+  ingest: null;
+  redaction: null;
+  capture: null;
+}
+
+export interface OpenStatus extends House {
+  ledger: { size: number; published_size: number; published_time: string | null; anchored_size: number | null; anchored_time: string | null };
+  vault: { state: 'open'; payloads_bytes: number };
+  ingest: { accepted_spans: number; duplicate_spans: number; rejected_spans: number; refused_requests: number };
+  redaction: { version: string; hash: string; in_force: number; found: number; rules: Record<string, number> };
+  capture: Capture;
+}
+
+export const isSealed = (status: Status): status is SealedStatus => status.ledger === null;
 
 export type CaptureMode = 'redacted' | 'structure' | 'opt_out' | 'full';
 export interface CaptureRule { tenant: string | null; workflow: string | null; environment: string | null; mode: CaptureMode }

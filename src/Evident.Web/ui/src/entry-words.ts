@@ -152,6 +152,18 @@ function vaultWords(e: LedgerEntry): string {
   }
 }
 
+const custodies: Record<string, string> = { file: 'in a file', passphrase: 'under a passphrase', 'systemd-creds': "in the service manager's credential", tpm2: 'in the TPM', pkcs11: 'in a token' };
+
+function keyWords(e: LedgerEntry): string {
+  const k = object(e, 'key');
+  switch (e.type) {
+    case 'keys.sealed': return `the vault was sealed by ${actedBy(e)}`;
+    case 'keys.unsealed': return e.actor?.kind === 'system' ? 'the vault was opened at the start' : `the vault was opened by ${actedBy(e)}`;
+    case 'keys.custody': return text(k, 'name') === 'vault.master' ? `the vault's master key is kept ${custodies[text(k, 'custody')] ?? text(k, 'custody')} from here on` : '';
+    default: return '';
+  }
+}
+
 /** The members that only this type has, as `name value` pairs: what is said of a type that has no words of its own. */
 const ordinary = new Set(['seq', 'type', 'v', 'id', 'recorded', 'workspace', 'log', 'batch', 'epoch', 'boot', 'mono', 'integrity', 'scope', 'scope_seq', 'timestamp', 'environment', 'tenant_id',
   'workflow_id', 'run_id', 'session_id', 'trace_id', 'span_id', 'src', 'src_seq', 'actor', 'subject', 'release', 'payload', 'refers', 'channel']);
@@ -186,6 +198,7 @@ export function entryWords(e: LedgerEntry): Words {
     case 'policy': words.says = list(e.policy?.name, phrase(e.policy?.decision ?? ''), act, e.policy?.reason_code && phrase(e.policy.reason_code)); break;
     case 'debug': Object.assign(words, debugWords(e)); break;
     case 'capture': words.says = captureWordsOf(e); break;
+    case 'keys': words.says = keyWords(e); break;
     case 'vault': words.says = vaultWords(e); if (e.type === 'vault.denied') words.tone = 'amber'; break;
     case 'retention': {
       const d = object(e, e.type === 'retention.compact' ? 'compact' : 'drop');

@@ -1,11 +1,12 @@
 // What stands around every view: rail, search, the state of the house, and the pieces all views share.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, ApiError, type Payload, type Status } from './api.js';
+import { api, ApiError, isSealed, type Payload, type Status } from './api.js';
 import { capturing, DebugBanner } from './debug.js';
 import { ago, bytes, exact, parseTime, vaultCommand } from './format.js';
 import { Icon } from './icons.js';
 import { go, ledgerHref, privacyHref, runHref, runsHref, type Route } from './route.js';
+import { SealedBanner, SealedView } from './sealed.js';
 
 /** Calls back now and then while the tab is on show; never twice at once. */
 export function useWhileVisible(everyMs: number, act: (signal: AbortSignal) => Promise<void>, key: unknown): void {
@@ -182,6 +183,7 @@ function House({ status }: { status: Status | null | undefined }) {
   const now = useNow();
   if (status === undefined) return <div class="house" />;
   if (status === null) return <div class="house" role="status"><span class="bad"><Icon name="failure" class="o-failure" /> no answer</span></div>;
+  if (isSealed(status)) return <div class="house" aria-label="state of the appliance"><span class="open"><Icon name="lock" />vault sealed</span></div>;
   const { ledger, vault } = status;
   const published = ledger.published_time ? `, ${ago(parseTime(ledger.published_time), now)}` : '';
   const anchored = ledger.anchored_size !== null && ledger.anchored_time ? `anchored ${ago(parseTime(ledger.anchored_time), now)}` : 'not anchored';
@@ -222,7 +224,7 @@ export function Frame({ route, children }: { route: Route; children: ComponentCh
       <nav class="rail" aria-label="Pages">
         {places.map((p) => <a href={p.to} key={p.page} aria-current={here === p.page ? 'page' : undefined}><Icon name={p.page} /><span>{p.name}</span></a>)}
       </nav>
-      <main id="main" tabIndex={-1}><DebugBanner sessions={status?.capture.debug_sessions ?? []} />{children}</main>
+      <main id="main" tabIndex={-1}>{status && isSealed(status) ? <><SealedBanner /><SealedView /></> : <><DebugBanner sessions={status?.capture.debug_sessions ?? []} />{children}</>}</main>
       <div class="unseen" aria-live="polite" ref={(e) => { live = e; }} />
       <SealedDialog />
       <HelpSheet />

@@ -1,6 +1,6 @@
 // What is captured of whom, what redaction found, and where it stands on the record. Everything here is the status of the appliance, asked again now and then.
 import { useEffect, useState } from 'preact/hooks';
-import { api, type Capture, type CaptureMode, type CaptureRule, type Status } from './api.js';
+import { api, isSealed, type Capture, type CaptureMode, type CaptureRule, type OpenStatus, type Status } from './api.js';
 import { ago, bytes, exact, fullTime, parseTime, plural, short } from './format.js';
 import { Copy, Failed, useNow, useWhileVisible } from './frame.js';
 import { DebugSheet } from './debug.js';
@@ -29,6 +29,7 @@ export function PrivacyPage() {
   }, [turn]);
   useWhileVisible(5_000, ask, 'privacy');
   if (!status) return failed ? <Failed what="the state of the appliance" error={failed} again={() => setTurn(turn + 1)} /> : <div class="skeleton" aria-busy="true">{Array.from({ length: 9 }, (_, i) => <i key={i} />)}</div>;
+  if (isSealed(status)) return null; // the frame says so
   return (
     <article class="privacy">
       <div class="bar"><h1>Privacy</h1></div>
@@ -87,7 +88,7 @@ const whom = (r: CaptureRule, others: boolean) => {
   return said.length === 0 ? (others ? 'everyone else' : 'everyone') : said.map(([part, name]) => <span class="who" key={part}><span class="quiet">{part}</span> {name}</span>);
 };
 
-function RedactionSheet({ redaction, started, now }: { redaction: Status['redaction']; started: string; now: number }) {
+function RedactionSheet({ redaction, started, now }: { redaction: OpenStatus['redaction']; started: string; now: number }) {
   const found = Object.entries(redaction.rules).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
   const most = found[0]?.[1] ?? 1;
   return (

@@ -109,6 +109,9 @@ test('an entry says in words what it records', () => {
   assert.match(differs.says, /not what was approved/);
   assert.equal(entryWords(entry(1, 'tool.call', { action, result: { status: 'failure', error_class: 'timeout' } })).tone, 'bad');
   assert.equal(says('vault.read', { actor: { kind: 'uid', id: '1000' }, vault: { ref: 'vr_01HZX0000000000000000000A0', role: 'args', bytes: 64 } }), 'args vr_01HZX00…00A0 opened by uid 1000 · 64 B');
+  assert.equal(says('keys.sealed', { actor: { kind: 'uid', id: '1000' }, key: { name: 'vault.master', custody: 'passphrase' } }), 'the vault was sealed by uid 1000');
+  assert.equal(says('keys.unsealed', { actor: { kind: 'system' }, key: { name: 'vault.master', custody: 'passphrase' } }), 'the vault was opened at the start');
+  assert.equal(says('keys.custody', { actor: { kind: 'uid', id: '0' }, key: { name: 'vault.master', custody: 'passphrase' } }), "the vault's master key is kept under a passphrase from here on");
   assert.equal(says('ledger.recovery', { recovery: { quarantined_bytes: 0, prior_head: { size: 3, root: 'r' } } }), 'recovered after a stop that was not clean');
   assert.equal(says('ledger.incarnation', { incarnation: { number: 2, found: { size: 31, root: 'a' }, lost: { size: 44, root: 'b' } } }),
     'an operator accepted that entries #31 to #43 of an earlier history are lost: incarnation 2');
