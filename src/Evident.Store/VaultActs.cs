@@ -168,12 +168,18 @@ public sealed class VaultActs
 
     /// <summary>Forbids expiry and erasure until the hold is released; returns its id.</summary>
     /// <param name="by"><c>ref</c>, <c>run</c> or <c>tenant</c>.</param>
+    /// <exception cref="VaultActRefusedException">The run or payload is not known here: a hold on it would protect nothing.</exception>
     public async Task<string> HoldAsync(string by, string value, string reason, Actor actor)
     {
         string held = by == "tenant" ? scopeOf(value) : value, id = Id();
         if (!LedgerText.IsClean(Encoding.UTF8.GetBytes(held)))
         {
             throw new VaultActRefusedException($"'{value}' cannot stand in the ledger as it is; name the {by} as the page shows it.");
+        }
+
+        if (by == "run" ? referencesOf(value, default).Count == 0 : by == "ref" && !shredding.IsOpenable(value))
+        {
+            throw new VaultActRefusedException($"no payload that can still be opened belongs to {by} '{value}', so a hold would protect nothing; name the {by} as the page shows it.");
         }
 
         await acts.RunAsync(actor, reason, (ledger, act) =>

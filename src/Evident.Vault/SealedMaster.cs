@@ -85,8 +85,16 @@ internal static class SealedMaster
     private static SecretBytes Derive(ReadOnlySpan<byte> passphrase, ReadOnlySpan<byte> file, PassphraseCost cost)
     {
         var key = new SecretBytes(32);
-        Sodium.Argon2id(key.Span, passphrase, file.Slice(SaltAt, SaltBytes), cost.Passes, checked((nuint)cost.MemoryBytes));
-        return key;
+        try
+        {
+            Sodium.Argon2id(key.Span, passphrase, file.Slice(SaltAt, SaltBytes), cost.Passes, checked((nuint)cost.MemoryBytes));
+            return key;
+        }
+        catch (InsufficientMemoryException e)
+        {
+            key.Dispose();
+            throw new VaultException(VaultErrorKind.Refused, $"The passphrase was not turned into a key: {e.Message} The keys stand as they were; free as much and try again.", e);
+        }
     }
 
     private static void Associated(Span<byte> to, ReadOnlySpan<byte> file)

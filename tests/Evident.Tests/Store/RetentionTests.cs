@@ -174,6 +174,11 @@ public sealed class RetentionTests
         at.Send(Run(2, tenant: "globex"));
         string held = ArgsOf(at, 1), other = ArgsOf(at, 2);
         string value = by switch { "ref" => held, "run" => "run-1", _ => "acme" };
+        foreach (string selector in (string[])["ref", "run"])
+        {
+            await Assert.ThrowsAsync<VaultActRefusedException>(() => at.Store.VaultActs.HoldAsync(selector, selector == "ref" ? "vr_01HZX0000000000000000000A0" : "run-nobody-knows", "a slip", Auditor));
+        }
+
         string hold = await at.Store.VaultActs.HoldAsync(by, value, "case 17", Auditor);
         at.Reopen();
         Assert.Equal(hold, Assert.Single(at.Store.VaultActs.Holds).Id);
