@@ -146,7 +146,7 @@ public sealed class SignedNote
 
     public byte[] Encode() => Encode(Text, Signatures);
 
-    internal static bool IsKeyName(string name) => name.Length > 0 && !name.Any(c => c == '+' || char.IsWhiteSpace(c) || c < 0x20 || c == 0x7F);
+    internal static bool IsKeyName(string name) => name.Length > 0 && !name.Any(c => c == '+' || char.IsWhiteSpace(c) || c < 0x20);
 
     private static bool TryParseSignature(ReadOnlySpan<byte> line, out NoteSignature signature)
     {

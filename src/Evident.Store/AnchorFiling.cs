@@ -19,9 +19,8 @@ public sealed class AnchorRefusedException(string message) : Exception(message);
 /// Files what witnesses bring back (docs/evidence.md, "Filing"): the file is durable before the entry that names it. A crash in between leaves a file without an
 /// entry; filing the same note again finds that and appends it. Thread safe.
 /// </summary>
-internal sealed class AnchorFiling(string ledgerDirectory, Func<LedgerSnapshot> ledger, IngestPipeline pipeline, WriteQueue queue, IClock clock) : IDisposable
+internal sealed class AnchorFiling(string ledgerDirectory, Func<LedgerSnapshot> ledger, StoreActs acts, IClock clock) : IDisposable
 {
-    private const string Workspace = "default";
 
     private readonly SemaphoreSlim one = new(1); // looking, writing and appending are one step
 
@@ -54,7 +53,7 @@ internal sealed class AnchorFiling(string ledgerDirectory, Func<LedgerSnapshot> 
 
             if (drafts.Count > 0)
             {
-                await Append(drafts).WaitAsync(cancellation).ConfigureAwait(false);
+                await acts.SubmitAsync("anchor", "", null, _ => new ActWork(drafts)).WaitAsync(cancellation).ConfigureAwait(false);
             }
 
             return filed;
@@ -147,7 +146,7 @@ internal sealed class AnchorFiling(string ledgerDirectory, Func<LedgerSnapshot> 
 
     private EntryDraft Draft(AnchorNote anchor, Checkpoint checkpoint, Actor actor)
     {
-        var own = pipeline.ScopesOf(Workspace).Resolve([]);
+        var own = acts.Scope;
         string hash = LedgerFormat.HashText(SHA256.HashData(anchor.Bytes));
         string id = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes($"ledger.anchor\n{anchor.File}\n{hash}")))[..32];
         return EntryDraft.Create("ledger.anchor", id, entry => entry
@@ -157,21 +156,5 @@ internal sealed class AnchorFiling(string ledgerDirectory, Func<LedgerSnapshot> 
             .Set("anchor", a => a.Set("kind", "cosignature").Set("head", h => h.Set("size", checkpoint.Size).Set("root", LedgerFormat.HashText(checkpoint.Root)))
                 .SetIf("witness", LedgerDrafts.Clean(own, anchor.Witness)).Set("key_id", anchor.KeyId)
                 .SetIf("time", Cosignature.DateText(anchor.Time)).Set("file", anchor.File).Set("sha256", hash)));
-    }
-
-    private Task Append(List<EntryDraft> drafts)
-    {
-        var request = new WriteRequest { Source = new IngestSource("anchor", Workspace), Drafts = drafts, Bytes = drafts.Sum(d => (long)d.Bytes.Length) };
-        try
-        {
-            queue.Add(request);
-        }
-        catch
-        {
-            request.Dispose();
-            throw;
-        }
-
-        return request.Receipt.Task;
     }
 }

@@ -15,8 +15,8 @@ internal sealed class DebugEntries(Func<Scope> own)
     private static readonly Actor System = new("", "system");
 
     /// <param name="reference">Vault reference of the sealed reason.</param>
-    public EntryDraft Requested(DebugSession of, string reference, byte[] commitment, int reasonBytes) => Draft("requested", of, of.RequestedBy, of.Requested, entry => entry
-        .Set("payload", payload => payload.Set("reason", one => LedgerDrafts.Sealed(one, reference, commitment, reasonBytes))));
+    public EntryDraft Requested(DebugSession of, SealedWords reason) => Draft("requested", of, of.RequestedBy, of.Requested, entry => entry
+        .Set("payload", payload => payload.Set("reason", one => LedgerDrafts.Sealed(one, reason.Reference, reason.Commitment, reason.Bytes))));
 
     public EntryDraft Approved(DebugSession of) => Draft("approved", of, of.ApprovedBy!, of.Opened!.Value, entry => entry
         .SetIf("reason_code", of.SingleOperator ? "single_operator" : null).Set("refers", refers => refers.Set("request", Id("requested", of))));
@@ -37,7 +37,7 @@ internal sealed class DebugEntries(Func<Scope> own)
     private EntryDraft Draft(string step, DebugSession of, Actor actor, long now, Action<Lj1ObjectBuilder> more) => EntryDraft.Create("debug.session." + step, Id(step, of), entry =>
     {
         var names = own();
-        entry.Set("recorded", Rfc3339.FormatMillis(now)).Set("workspace", "default").Set("channel", actor == System ? "system" : "cli")
+        entry.Set("recorded", Rfc3339.FormatMillis(now)).Set("workspace", IngestSource.DefaultWorkspace).Set("channel", actor == System ? "system" : "cli")
             .Set("actor", who => who.Set("kind", actor.Kind is "uid" or "user" or "system" ? actor.Kind : "unknown").SetIf("id", LedgerDrafts.Clean(names, actor.Id))
                 .SetIf("identity_source", actor.Kind == "uid" ? "uid" : null))
             .SetIf("tenant_id", LedgerDrafts.Clean(names, of.Wish.Tenant)).SetIf("environment", LedgerDrafts.Clean(names, of.Wish.Environment))

@@ -13,15 +13,15 @@ namespace Evident.Store;
 /// <param name="capture">Gets those that are open.</param>
 /// <param name="head">The newest durable ledger head.</param>
 internal sealed class DebugSessions(
-    StoreOptions options, FullCapture capture, VaultStore vault, WorkspaceScopes scopes, WriteQueue queue, IClock clock, Func<LedgerHead> head, Action<string, Exception?> log) : IDisposable
+    StoreOptions options, FullCapture capture, StoreActs acts, IClock clock, Func<LedgerHead> head, Action<string, Exception?> log) : IDisposable
 {
-    public const int MaxMinutes = 1_440, MaxSessions = 16, MaxReasonBytes = 4_096;
+    public const int MaxMinutes = 1_440, MaxSessions = 16, MaxReasonBytes = StoreActs.MaxReasonBytes;
 
-    private const string Workspace = "default", Opening = "open", Closing = "close";
+    private const string Opening = "open", Closing = "close";
     private const long RequestMillis = 24 * 3_600_000L; // a request that nobody approves lapses after this
 
     private readonly DebugSessionFile file = new(options.DataDirectory);
-    private readonly DebugEntries entries = new(() => scopes.Resolve([]));
+    private readonly DebugEntries entries = new(() => acts.Scope);
     private readonly SemaphoreSlim one = new(1); // a step is ledger and file together
 
     private DebugSession[] sessions = []; // replaced as a whole under 'one'; read by all
@@ -50,7 +50,7 @@ internal sealed class DebugSessions(
                 Id = "ds_" + Convert.ToHexStringLower(random), Wish = wish, Reason = options.Redaction.RedactorOf(wish.Tenant).Redact(reason.Trim()), RequestedBy = actor,
                 Requested = clock.UnixMillis, LedgerSize = head().Size,
             };
-            await Append(words, (reference, commitment) => [entries.Requested(session, reference, commitment, words.Length)]).ConfigureAwait(false); // a step that was begun is not given up
+            await Append(words, said => [entries.Requested(session, said!)]).ConfigureAwait(false); // a step that was begun is not given up
             Keep([.. sessions, session]); // a crash before this leaves a request in the ledger that nobody can approve
             return session;
         }
@@ -92,7 +92,7 @@ internal sealed class DebugSessions(
             Keep(Replaced(asked, asked with { Unfinished = Opening, LedgerSize = opened.LedgerSize }));
             try
             {
-                await Append(null, (_, _) => [entries.Approved(opened), entries.Opened(opened)]).ConfigureAwait(false);
+                await Append(null, _ => [entries.Approved(opened), entries.Opened(opened)]).ConfigureAwait(false);
             }
             catch (QueueFullException)
             {
@@ -119,7 +119,7 @@ internal sealed class DebugSessions(
             var session = Find(id);
             long now = clock.UnixMillis;
             Keep(Replaced(session, session with { Unfinished = Closing, LedgerSize = head().Size })); // from here on it captures nothing, and when the entry is refused now, the writer comes back to it
-            await Append(null, (_, _) => [session.IsOpen ? entries.Closed(session, actor, "closed", now) : entries.Rejected(session, actor, now)]).ConfigureAwait(false);
+            await Append(null, _ => [session.IsOpen ? entries.Closed(session, actor, "closed", now) : entries.Rejected(session, actor, now)]).ConfigureAwait(false);
             Keep(Replaced(session, null));
             return session;
         }
@@ -303,33 +303,6 @@ internal sealed class DebugSessions(
     }
 
     // With the reason sealed in the same group, where there is one.
-    private Task Append(byte[]? reason, Func<string, byte[], IReadOnlyList<EntryDraft>> drafts)
-    {
-        var batch = reason is null ? null : vault.NewBatch();
-        WriteRequest? request = null;
-        try
-        {
-            byte[] reference = new byte[PayloadReferences.Length], commitment = new byte[32];
-            PayloadReferences references = default;
-            if (batch is not null)
-            {
-                var sealer = new PayloadSealer(scopes, batch);
-                sealer.Seal(scopes.Resolve([]), "debug.reason", keepLong: true, reason, reference, commitment);
-                references = sealer.References;
-            }
-
-            request = new WriteRequest
-            {
-                Source = new IngestSource("debug", Workspace), Sealed = batch, References = references, Drafts = drafts(Encoding.ASCII.GetString(reference), commitment), Bytes = reason?.Length ?? 0,
-            };
-            queue.Add(request);
-            return request.Receipt.Task;
-        }
-        catch
-        {
-            batch?.Dispose();
-            request?.Dispose();
-            throw;
-        }
-    }
+    private Task Append(byte[]? reason, Func<SealedWords?, IReadOnlyList<EntryDraft>> drafts) =>
+        acts.SubmitAsync("debug", "debug.reason", reason, said => new ActWork(drafts(said)));
 }

@@ -12,8 +12,6 @@ namespace Evident.Store;
 /// </summary>
 public sealed class EvidentStore : IDisposable
 {
-    private const int ApprovalDays = 32; // partitions whose approvals are taken back at the start
-    private const int SettledApprovals = 2_048; // executed ones and lone calls taken back from each of the two newest
     private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
 
     private readonly StoreOptions options;
@@ -59,11 +57,12 @@ public sealed class EvidentStore : IDisposable
         this.vault = vault;
         this.partitions = partitions;
         this.ledger = ledger;
-        ledgerDirectory = LedgerPath(options);
+        ledgerDirectory = StoreOpening.LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
         var inFull = new FullCapture(clock);
-        debug = Held(open, new DebugSessions(options, inFull, vault, new WorkspaceScopes(vault, DefaultWorkspace), queue, clock, () => writer!.Ledger.Head, log));
-        identities = Held(open, IdentityRegister.Open(options.DataDirectory, () => vault.ResolveScope(DefaultWorkspace, []).StaffKey, log));
+        acts = new StoreActs(vault, new WorkspaceScopes(vault, IngestSource.DefaultWorkspace), queue);
+        debug = Held(open, new DebugSessions(options, inFull, acts, clock, () => writer!.Ledger.Head, log));
+        identities = Held(open, IdentityRegister.Open(options.DataDirectory, () => vault.ResolveScope(IngestSource.DefaultWorkspace, []).StaffKey, log));
         pipeline = new IngestPipeline(options, vault, queue, inFull, identities);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
         writer = Held(open, new BatchWriter(
@@ -73,24 +72,23 @@ public sealed class EvidentStore : IDisposable
         VaultActs.RefuseOldKeystore(vault, newest, ledger.Head.Size);
         writer.Recover(
             new RuleRecord(options.Redaction, ledger, newest),
-            new CaptureRecord(options.Capture, () => pipeline.ScopesOf(DefaultWorkspace).Resolve([]), ledger, newest, clock),
+            new CaptureRecord(options.Capture, () => acts.Scope, ledger, newest, clock),
             new MasterRecord(vault, ledger, newest, clock),
             () => VaultActs.FinishShredding(options, clock, vault, ledger, log));
         projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
-        ids = new SearchedId(vault, DefaultWorkspace);
+        ids = new SearchedId(vault, IngestSource.DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
         directory = new RunDirectory(readers, ids);
         LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
         ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
         spans = new SpanReader(partitions, options.Tools, log);
-        acts = new StoreActs(vault, pipeline, queue);
         refusals = new DeniedReads(acts, clock);
-        payloads = new PayloadReads(vault, pipeline, queue, refusals, clock);
-        anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, pipeline, queue, clock);
-        exports = new LedgerExports(ledgerDirectory, pipeline, queue, clock);
+        payloads = new PayloadReads(vault, acts, refusals, clock);
+        anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, acts, clock);
+        exports = new LedgerExports(ledgerDirectory, acts, clock);
         holds = new LegalHolds(Path.Combine(options.DataDirectory, "vault"));
         retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, () => refusals.Flush(all: false), log);
-        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, tenant => pipeline.ScopesOf(DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
+        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, tenant => pipeline.ScopesOf(IngestSource.DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
         projections.Start();
@@ -166,19 +164,19 @@ public sealed class EvidentStore : IDisposable
             DurableDirectory.Create(traces);
             DurableDirectory.Create(keys);
             bool hasTraces = Directory.EnumerateFiles(traces, "*.db").Any();
-            var vault = Held(open, OpenVault(options, clock, hasTraces));
+            var vault = Held(open, StoreOpening.OpenVault(options, clock, hasTraces));
             Sqlite.FinishCreation(Path.Combine(traces, PartitionSet.DayOf(clock.UnixMillis) + ".db"));
-            SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
+            StoreOpening.SetDamagedAside(traces, PartitionSet.DayOf(clock.UnixMillis), clock, log);
             var partitions = Held(open, new PartitionSet(traces));
-            var (floor, hint) = Remembered(partitions, log);
-            if (partitions.Files.Count == 0 && LedgerBytes(options) > 0)
+            var (floor, hint) = StoreOpening.Remembered(partitions, log);
+            if (partitions.Files.Count == 0 && StoreOpening.LedgerBytes(options) > 0)
             {
                 log($"'{traces}' holds no partition although the ledger is older than this start: the traces of former days are gone; the ledger and the vault still stand", null);
             }
 
-            bool quick = hint is not null && LedgerBytes(options) > options.QuickStartLedgerBytes;
+            bool quick = hint is not null && StoreOpening.LedgerBytes(options) > options.QuickStartLedgerBytes;
             var ledger = Held(open, LedgerLog.Open(
-                OfLedger(options), quick ? hint : null, floor, clock, out var recovery));
+                StoreOpening.OfLedger(options), quick ? hint : null, floor, clock, out var recovery));
             if (recovery.KeyLost)
             {
                 log("the key of the ledger's current epoch was gone; the identity key opened a new epoch, and the ledger says so", null);
@@ -189,7 +187,7 @@ public sealed class EvidentStore : IDisposable
                 log($"the ledger ended in a torn tail of {recovery.QuarantinedBytes} bytes; it was moved to {recovery.QuarantineFile}", null);
             }
 
-            return new EvidentStore(options, clock, log, ownership, vault, partitions, ledger, OpenApprovals(options, partitions, log), quick, open);
+            return new EvidentStore(options, clock, log, ownership, vault, partitions, ledger, StoreOpening.OpenApprovals(options, partitions, log), quick, open);
         }
         catch
         {
@@ -227,10 +225,6 @@ public sealed class EvidentStore : IDisposable
 
         told?.Invoke(unknown);
     }
-
-    private static long LedgerBytes(StoreOptions options) => Directory.Exists(LedgerPath(options))
-        ? Directory.EnumerateFiles(LedgerPath(options), "*" + LedgerFormat.SegmentSuffix).Sum(file => new FileInfo(file).Length)
-        : 0;
 
     /// <summary>
     /// Cleans and seals on the calling thread, queues, and completes when all of it is durable. The batch is not used any more once the task is returned.
@@ -283,19 +277,19 @@ public sealed class EvidentStore : IDisposable
     private IReadOnlyList<string> ReferencesOf(string runId, CancellationToken cancellation)
     {
         projections.CatchUp(options.QueryWaitMillis, cancellation);
-        return [.. directory.TracesOf(DefaultWorkspace, runId, cancellation).SelectMany(t => spans.ReferencesOf(DefaultWorkspace, t.Trace, t.FirstDay, cancellation))];
+        return [.. directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation).SelectMany(t => spans.ReferencesOf(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation))];
     }
 
     /// <summary>By the shown id, or by the id of one of the run's traces; null when there is no such run.</summary>
     public RunStory? GetRun(string runId, CancellationToken cancellation)
     {
         projections.CatchUp(options.QueryWaitMillis, cancellation);
-        var traces = directory.TracesOf(DefaultWorkspace, runId, cancellation);
+        var traces = directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation);
         if (traces.Count == 0)
         {
             foreach (string stored in ids.Forms(runId, SearchedId.Identifier).Skip(1))
             {
-                if (directory.TracesOf(DefaultWorkspace, stored, cancellation) is { Count: > 0 } found)
+                if (directory.TracesOf(IngestSource.DefaultWorkspace, stored, cancellation) is { Count: > 0 } found)
                 {
                     (runId, traces) = (stored, found); // asked for as it was sent, kept as a pseudonym
                     break;
@@ -303,13 +297,13 @@ public sealed class EvidentStore : IDisposable
             }
         }
 
-        if (traces.Count == 0 && TraceId.TryParse(runId, out var member) && directory.PlaceOf(DefaultWorkspace, member, cancellation)?.Run is { } owner)
+        if (traces.Count == 0 && TraceId.TryParse(runId, out var member) && directory.PlaceOf(IngestSource.DefaultWorkspace, member, cancellation)?.Run is { } owner)
         {
             runId = owner; // asked for by the id of one of its traces
-            traces = directory.TracesOf(DefaultWorkspace, runId, cancellation);
+            traces = directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation);
         }
 
-        var merged = traces.SelectMany(t => spans.Read(DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
+        var merged = traces.SelectMany(t => spans.Read(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
         return merged.Length == 0 ? null : StoryBuilder.Build(runId, merged, directory.EntriesOf(traces.Select(t => t.Trace), cancellation), spans, options.Tools);
     }
 
@@ -317,8 +311,8 @@ public sealed class EvidentStore : IDisposable
     public TraceView? GetTrace(TraceId trace, CancellationToken cancellation)
     {
         projections.CatchUp(TraceWaitMillis, cancellation);
-        var place = directory.PlaceOf(DefaultWorkspace, trace, cancellation);
-        var merged = spans.Read(DefaultWorkspace, trace, place?.FirstDay, cancellation);
+        var place = directory.PlaceOf(IngestSource.DefaultWorkspace, trace, cancellation);
+        var merged = spans.Read(IngestSource.DefaultWorkspace, trace, place?.FirstDay, cancellation);
         if (merged.Count == 0)
         {
             return null;
@@ -412,7 +406,7 @@ public sealed class EvidentStore : IDisposable
             throw new ArgumentException("a staff pseudonym is s_ and 32 lower-case hex digits.", nameof(staffId));
         }
 
-        await payloads.Record("identity.reveal", PayloadReads.Words(reason), actor, null, entry => entry.Set("reveal", reveal => reveal.Set("staff_id", staffId))).WaitAsync(cancellation).ConfigureAwait(false);
+        await payloads.Record("identity.reveal", StoreActs.Words(reason), actor, null, entry => entry.Set("reveal", reveal => reveal.Set("staff_id", staffId))).WaitAsync(cancellation).ConfigureAwait(false);
         return identities.Reveal(staffId);
     }
 
@@ -481,121 +475,10 @@ public sealed class EvidentStore : IDisposable
 
     public void Dispose() => Close();
 
-    private const string DefaultWorkspace = "default";
-
-    internal static LedgerOptions OfLedger(StoreOptions options) => new() { Directory = LedgerPath(options), KeysDirectory = Path.Combine(options.DataDirectory, "keys") };
-
-    internal static VaultStore OpenVault(StoreOptions options, IClock clock, bool hasTraces) => VaultStore.Open(
-        new VaultOptions
-        {
-            Directory = Path.Combine(options.DataDirectory, "vault"), KeysDirectory = Path.Combine(options.DataDirectory, "keys"), ShortDays = options.VaultShortDays,
-            LongDays = options.VaultLongDays, MaxScopes = options.MaxScopes, Passphrase = options.Passphrase, MasterCredential = options.MasterCredential,
-            KeystoreFloor = hasTraces ? 1 : 0, // the first partition is made after the first keystore: a vault without one has been lost
-        },
-        clock);
-
-    private static string LedgerPath(StoreOptions options) => Path.Combine(options.DataDirectory, "ledger");
-
     private static T Held<T>(Stack<IDisposable> open, T opened)
         where T : IDisposable
     {
         open.Push(opened);
         return opened;
-    }
-
-    // What is to be written to must be sound. A damaged file is kept under another name for whoever wants to salvage it.
-    private static void SetDamagedAside(string traces, string today, IClock clock, Action<string, Exception?> log)
-    {
-        string path = Path.Combine(traces, today + ".db");
-        if (!File.Exists(path))
-        {
-            return;
-        }
-
-        try
-        {
-            using var reader = new PartitionReader(path);
-            _ = reader.Head;
-        }
-        catch (Exception damage) when (PartitionFile.IsDamage(damage) && damage is not StoreException)
-        {
-            string aside = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{path}.damaged-{clock.UnixMillis}");
-            foreach (string suffix in (ReadOnlySpan<string>)["-wal", "-shm", ""])
-            {
-                if (File.Exists(path + suffix))
-                {
-                    File.Move(path + suffix, aside + suffix);
-                }
-            }
-
-            DurableDirectory.Sync(traces);
-            log($"the partition of today cannot be read and was set aside as '{Path.GetFileName(aside)}'; what it holds is not shown: {damage.Message}", damage);
-        }
-    }
-
-    // The newest partition that can be read says how far the ledger was durable: a ledger below that was rolled back.
-    internal static (LedgerHead? Floor, LedgerResume? Hint) Remembered(PartitionSet partitions, Action<string, Exception?> log)
-    {
-        LedgerHead? floor = null;
-        LedgerResume? hint = null;
-        for (int i = partitions.Files.Count - 1; i >= 0 && floor is null; i--)
-        {
-            partitions.Files[i].TryRead(
-                reader =>
-                {
-                    floor = reader.Head;
-                    hint = reader.Resume;
-                },
-                log);
-        }
-
-        return (floor, hint?.Size == floor?.Size ? hint : null);
-    }
-
-    // Every open approval of the last days, and of the rest what was touched last. A newer file's word on an approval stands against an older one's.
-    private static ApprovalBook OpenApprovals(StoreOptions options, PartitionSet partitions, Action<string, Exception?> log)
-    {
-        var found = new List<ApprovalCase>();
-        var newer = new List<PartitionFile>();
-        foreach (var file in partitions.Files.Reverse().Take(ApprovalDays))
-        {
-            var bodies = new List<(string Id, byte[] Body)>();
-            file.TryRead(
-                reader =>
-                {
-                    bodies.AddRange(reader.ReadApprovals(open: true, options.OpenApprovals));
-                    bodies.AddRange(newer.Count < 2 ? reader.ReadApprovals(open: false, SettledApprovals) : []);
-                },
-                log);
-            foreach (var (id, body) in bodies)
-            {
-                bool superseded = false;
-                foreach (var later in newer)
-                {
-                    later.TryRead(reader => superseded |= reader.HasApproval(id), log);
-                }
-
-                if (!superseded)
-                {
-                    found.Add(JsonSerializer.Deserialize(body, StoreState.Default.ApprovalCase)!);
-                }
-            }
-
-            newer.Add(file);
-        }
-
-        found.Reverse(); // oldest first: the book forgets the oldest when it is full
-        var book = new ApprovalBook(options.OpenApprovals);
-        var told = found.Where(c => (c.RequestSpan ?? c.DecisionSpan) is not null).Select(c => c.ExecutionSpan).ToHashSet();
-        foreach (var stored in found)
-        {
-            // A call that was joined to its approval on a later day still stands alone in its own day's file.
-            if ((stored.RequestSpan ?? stored.DecisionSpan) is not null || !told.Contains(stored.ExecutionSpan))
-            {
-                book.Restore(stored);
-            }
-        }
-
-        return book;
     }
 }

@@ -24,18 +24,9 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
         {
             var request = Prepare(dirty, source);
             var found = request.Spans!.Counts; // the request is the writer's once it is queued
-            try
-            {
-                queue.Add(request);
-            }
-            catch
-            {
-                request.Dispose();
-                throw;
-            }
-
+            var receipt = queue.Submit(request);
             Redactions.Add(found.Span);
-            return request.Receipt.Task;
+            return receipt;
         }
         finally
         {

@@ -13,17 +13,10 @@ namespace Evident.Store;
 public sealed record ExportClaim(string ExportId, long From, long To, long Size, string ManifestSha256, string? TenantId);
 
 /// <summary>The owner's part in an export: it publishes, records and signs. Everything else happens outside of it. Thread safe.</summary>
-internal sealed class LedgerExports(string ledgerDirectory, IngestPipeline pipeline, WriteQueue queue, IClock clock)
+internal sealed class LedgerExports(string ledgerDirectory, StoreActs acts, IClock clock)
 {
-    private const string Workspace = "default";
-
     /// <summary>Publishes what is durable; completes when the published head is on stable storage.</summary>
-    public async Task PublishAsync(CancellationToken cancellation)
-    {
-        var request = new WriteRequest { Source = new IngestSource("export", Workspace), Publishes = true, Bytes = 0 };
-        queue.Add(request);
-        await request.Receipt.Task.WaitAsync(cancellation).ConfigureAwait(false);
-    }
+    public Task PublishAsync(CancellationToken cancellation) => acts.PublishAsync().WaitAsync(cancellation);
 
     /// <summary>
     /// Records the export and signs its manifest: <c>export.made</c> is durable before the signature is given out. The signature covers a fixed text with
@@ -38,21 +31,16 @@ internal sealed class LedgerExports(string ledgerDirectory, IngestPipeline pipel
         }
 
         var head = BundleWriter.CheckRange(ledgerDirectory, claim.From, claim.To, claim.Size);
-        var own = pipeline.ScopesOf(Workspace).Resolve([]);
+        var own = acts.Scope;
         var draft = EntryDraft.Create("export.made", claim.ExportId, entry => entry
-            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", Workspace).SetIf("tenant_id", LedgerDrafts.Clean(own, claim.TenantId))
+            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", IngestSource.DefaultWorkspace).SetIf("tenant_id", LedgerDrafts.Clean(own, claim.TenantId))
             .Set("actor", who => who.Set("kind", actor.Kind == "uid" ? "uid" : "unknown")
                 .SetIf("id", LedgerDrafts.Clean(own, actor.Id)).SetIf("identity_source", actor.Kind == "uid" ? "uid" : null))
             .Set("export", export => export.Set("export_id", claim.ExportId).Set("from", claim.From).Set("to", claim.To)
                 .Set("head", at => at.Set("size", head.Size).Set("root", LedgerFormat.HashText(head.Root)))
                 .Set("manifest_sha256", LedgerFormat.HashPrefix + claim.ManifestSha256)));
         byte[] note = [], hash = Convert.FromHexString(claim.ManifestSha256);
-        var request = new WriteRequest
-        {
-            Source = new IngestSource("export", Workspace), Drafts = [draft], Bytes = draft.Bytes.Length, WhenDurable = ledger => note = ledger.SignManifest(hash),
-        };
-        queue.Add(request);
-        await request.Receipt.Task.WaitAsync(cancellation).ConfigureAwait(false);
+        await acts.SubmitAsync("export", "", null, _ => new ActWork([draft], ledger => note = ledger.SignManifest(hash))).WaitAsync(cancellation).ConfigureAwait(false);
         return note;
     }
 

@@ -11,9 +11,6 @@ namespace Evident.Store;
 /// </summary>
 public sealed class LostHistory : IDisposable
 {
-    private const int MaxReasonBytes = 4_096;
-    private const string Workspace = "default";
-
     private readonly StoreOptions options;
     private readonly IClock clock;
     private readonly DataLock ownership;
@@ -43,10 +40,10 @@ public sealed class LostHistory : IDisposable
             if (hasTraces)
             {
                 using var partitions = new PartitionSet(traces);
-                floor = EvidentStore.Remembered(partitions, log).Floor;
+                floor = StoreOpening.Remembered(partitions, log).Floor;
             }
 
-            return new LostHistory(options, clock, ownership, floor, hasTraces, LedgerIncarnation.Survey(EvidentStore.OfLedger(options), floor), log);
+            return new LostHistory(options, clock, ownership, floor, hasTraces, LedgerIncarnation.Survey(StoreOpening.OfLedger(options), floor), log);
         }
         catch
         {
@@ -63,26 +60,20 @@ public sealed class LostHistory : IDisposable
     /// <exception cref="VaultException">The reason cannot be sealed; nothing was changed.</exception>
     public LedgerHead Accept(string reason, Actor actor)
     {
-        byte[] words = Encoding.UTF8.GetBytes(reason.Trim());
-        if (words.Length is 0 or > MaxReasonBytes)
-        {
-            throw new ArgumentException($"accepting a loss needs a reason of 1..{MaxReasonBytes} bytes; {words.Length} were given.", nameof(reason));
-        }
-
-        byte[] reference = new byte[PayloadReferences.Length], commitment = new byte[32];
-        using var vault = EvidentStore.OpenVault(options, clock, hasTraces);
-        var scopes = new WorkspaceScopes(vault, Workspace);
-        var scope = scopes.Resolve([]);
+        byte[] words = StoreActs.Words(reason);
+        using var vault = StoreOpening.OpenVault(options, clock, hasTraces);
+        var scopes = new WorkspaceScopes(vault, IngestSource.DefaultWorkspace);
+        SealedWords said;
         using (var batch = vault.NewBatch())
         {
-            new PayloadSealer(scopes, batch).Seal(scope, "incarnation.reason", keepLong: true, words, reference, commitment);
+            said = SealedWords.Seal(scopes, batch, "incarnation.reason", words, out _);
             vault.Append(batch.Records); // a crash from here to the entry leaves ciphertext that nothing names
             vault.Sync();
         }
 
         return LedgerIncarnation.Accept(
-            EvidentStore.OfLedger(options), Loss, floor, clock, Forget,
-            entry => PayloadReads.Act(entry.Set("workspace", Workspace).Set("channel", "cli"), scope, actor, Encoding.ASCII.GetString(reference), commitment, words.Length));
+            StoreOpening.OfLedger(options), Loss, floor, clock, Forget,
+            entry => StoreActs.Describe(entry.Set("workspace", IngestSource.DefaultWorkspace).Set("channel", "cli"), scopes.Resolve([]), actor, said));
     }
 
     private void Forget() => StoreIncarnation.Accept(options.DataDirectory, Loss.Found, log);

@@ -109,7 +109,7 @@ internal sealed class Retention : IDisposable
             {
                 var intent = EntryDraft.Create("vault.shred.intent", id, entry =>
                 {
-                    entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).Set("channel", "system")
+                    entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", IngestSource.DefaultWorkspace).Set("channel", "system")
                         .Set("shred", shred => shred.Set("by", "expiry").Set("value", VaultShredding.TextOf(today - 1)).Set("count", (long)ended.Count).Set("refs_root", root)
                             .Set("keystore_before", vault.Generation));
                     act(entry);
@@ -250,7 +250,7 @@ internal sealed class Retention : IDisposable
 
         string root = ReferenceList.RootOf(done);
         var draft = EntryDraft.Create("vault.promote", NewId(), entry => entry
-            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace).SetIf("run_id", run.Length > 0 ? run : null)
+            .Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", IngestSource.DefaultWorkspace).SetIf("run_id", run.Length > 0 ? run : null)
             .Set("promote", promote => promote.Set("from", pack.IsShort ? "short" : "long").Set("to", "long").Set("count", (long)done.Count).Set("refs_root", root)
                 .Set("expires", VaultShredding.TextOf(VaultShredding.DayOf(clock.UnixMillis) + options.VaultLongDays))));
         acts.StoreAsync(batch, [draft]).GetAwaiter().GetResult();

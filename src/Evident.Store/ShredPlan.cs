@@ -64,7 +64,7 @@ internal sealed record ShredPlan(
         if (!present.Contains(DoneId))
         {
             ledger.Append([EntryDraft.Create("vault.shred.done", DoneId, entry => entry
-                .Set("recorded", Rfc3339.FormatMillis(nowMillis)).Set("workspace", StoreActs.Workspace).Set("actor", who => who.Set("kind", "system")).Set("channel", "system")
+                .Set("recorded", Rfc3339.FormatMillis(nowMillis)).Set("workspace", IngestSource.DefaultWorkspace).Set("actor", who => who.Set("kind", "system")).Set("channel", "system")
                 .Set("refers", intent => intent.Set("entry", Id))
                 .Set("shred", shred => shred.Set("count", Count).Set("refs_root", Root).Set("keystore_after", vault.Generation).Set("level", "L1")))]);
         }

@@ -94,7 +94,7 @@ public sealed class VaultActs
             {
                 if (custody == MasterCustody.Passphrase)
                 {
-                    vault.SealWithPassphrase(passphrase.Span);
+                    vault.SealWithPassphrase(passphrase);
                 }
                 else
                 {
@@ -155,7 +155,7 @@ public sealed class VaultActs
             var intent = EntryDraft.Create("vault.shred.intent", id, entry =>
             {
                 act(entry);
-                entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", StoreActs.Workspace)
+                entry.Set("recorded", Rfc3339.FormatMillis(clock.UnixMillis)).Set("workspace", IngestSource.DefaultWorkspace)
                     .Set("shred", shred => shred.Set("by", by).Set("value", LedgerText.IsClean(Encoding.UTF8.GetBytes(value)) ? value : scope).Set("count", refs.Count).Set("refs_root", root)
                         .Set("keystore_before", vault.Generation));
             });

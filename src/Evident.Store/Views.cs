@@ -11,7 +11,7 @@ namespace Evident.Store;
 public sealed record RunFilter(
     string? Workflow = null, string? Outcome = null, string? Session = null, string? Tool = null, string? Text = null, string? RunId = null,
     string? TenantId = null, string? Environment = null, DateTimeOffset? From = null, DateTimeOffset? To = null, int Limit = 50, string? Cursor = null,
-    string Workspace = "default");
+    string Workspace = IngestSource.DefaultWorkspace);
 
 /// <summary>Newest first. <c>Next</c> is null on the last page.</summary>
 public sealed record RunPage(IReadOnlyList<RunView> Runs, string? Next);

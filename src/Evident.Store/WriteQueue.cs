@@ -41,21 +41,34 @@ internal sealed class WriteQueue(int maxSpans, long maxBytes)
         }
     }
 
-    public void Add(WriteRequest request)
+    /// <summary>Takes the request over, whole or not at all: one that is refused is disposed of. Completes when the writer has made it durable.</summary>
+    /// <exception cref="QueueFullException">Nothing was stored.</exception>
+    /// <exception cref="StoreStoppedException">Nothing was stored, and the store takes nothing more.</exception>
+    public Task<IngestReceipt> Submit(WriteRequest request)
     {
-        lock (gate)
+        try
         {
-            ThrowIfClosed();
-            if (waiting.Count > 0 && (spans + request.Count > maxSpans || bytes + request.Bytes > maxBytes))
+            lock (gate)
             {
-                throw Full();
-            }
+                ThrowIfClosed();
+                if (waiting.Count > 0 && (spans + request.Count > maxSpans || bytes + request.Bytes > maxBytes))
+                {
+                    throw Full();
+                }
 
-            waiting.Enqueue(request);
-            spans += request.Count;
-            bytes += request.Bytes;
-            Monitor.PulseAll(gate);
+                waiting.Enqueue(request);
+                spans += request.Count;
+                bytes += request.Bytes;
+                Monitor.PulseAll(gate);
+            }
         }
+        catch
+        {
+            request.Dispose();
+            throw;
+        }
+
+        return request.Receipt.Task;
     }
 
     /// <summary>

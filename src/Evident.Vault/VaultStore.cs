@@ -73,18 +73,8 @@ public sealed class VaultStore : IDisposable
     }
 
     /// <summary>Makes the scopes that are missing in one rewrite of the keystore; for a request that names many tenants at once.</summary>
-    public void PrepareScopes(string workspace, IReadOnlyList<ReadOnlyMemory<byte>> tenants)
-    {
-        using Use use = Enter();
-        try
-        {
-            ring.Prepare(workspace, tenants);
-        }
-        catch (Exception e) when (e is not ArgumentException)
-        {
-            throw Failed("Making scopes durable", e);
-        }
-    }
+    public void PrepareScopes(string workspace, IReadOnlyList<ReadOnlyMemory<byte>> tenants) =>
+        Change("Making scopes durable", (keys, _) => keys.Prepare(workspace, tenants));
 
     /// <summary>Payloads of one request; any thread, one at a time.</summary>
     public SealedBatch NewBatch() => new(this);
@@ -94,35 +84,15 @@ public sealed class VaultStore : IDisposable
     /// <see cref="Sync"/>. The batch may be disposed afterwards.
     /// </summary>
     /// <exception cref="VaultException">DiskFull: nothing since the last Sync was kept, the vault goes on. Poisoned.</exception>
-    public void Append(IReadOnlyList<SealedRecord> records)
-    {
-        using Use use = Enter();
-        try
-        {
-            packs.Append(records);
-        }
-        catch (Exception e)
-        {
-            throw Failed("Appending payloads", e);
-        }
-    }
+    public void Append(IReadOnlyList<SealedRecord> records) =>
+        Change("Appending payloads", (_, into) => into.Append(records));
 
     /// <summary>
     /// Writer thread only. Returns when every payload appended so far is on stable storage: bodies first, then their wraps. After any
     /// error but DiskFull nobody knows what is on the disk: the vault is poisoned and the process must stop.
     /// </summary>
-    public void Sync()
-    {
-        using Use use = Enter();
-        try
-        {
-            packs.Sync();
-        }
-        catch (Exception e)
-        {
-            throw Failed("Syncing payloads", e);
-        }
-    }
+    public void Sync() =>
+        Change("Syncing payloads", static (_, into) => into.Sync());
 
     /// <summary>The authenticated payload. The caller has ledgered the read, durably, before this is called.</summary>
     /// <exception cref="VaultException">Malformed, NotFound, Expired, Shredded, Tampered, Poisoned.</exception>
@@ -158,55 +128,30 @@ public sealed class VaultStore : IDisposable
     /// <summary>Converts <c>master.key</c> to <c>master.sealed</c>, durably; the key's file is shredded last. A crash leaves a vault that opens by one of them.</summary>
     /// <param name="passphrase">12..1,024 bytes of UTF-8.</param>
     /// <exception cref="VaultException">Refused: it is kept otherwise, or the passphrase is too short or long. Poisoned.</exception>
-    public void SealWithPassphrase(ReadOnlySpan<byte> passphrase)
+    public void SealWithPassphrase(SecretBytes passphrase)
     {
-        using Use use = Enter();
         if (passphrase.Length is < Passphrases.MinNewBytes or > Passphrases.MaxBytes)
         {
             throw new VaultException(VaultErrorKind.Refused, $"A new passphrase has {Passphrases.MinNewBytes} to {Passphrases.MaxBytes} bytes, not {passphrase.Length}; nothing was changed.");
         }
 
-        try
-        {
-            ring.SealWithPassphrase(passphrase);
-        }
-        catch (Exception e)
-        {
-            throw Failed("Sealing the master key", e);
-        }
+        Change("Sealing the master key", (keys, _) => keys.SealWithPassphrase(passphrase.Span));
     }
 
     /// <summary>Converts <c>master.sealed</c> to <c>master.key</c>, in the same way.</summary>
     /// <exception cref="VaultException">Refused: it is kept otherwise. Unopenable: the passphrase is another. Nothing was changed. Poisoned.</exception>
-    public void KeepInFile(SecretBytes passphrase)
-    {
-        using Use use = Enter();
-        try
-        {
-            ring.KeepInFile(passphrase);
-        }
-        catch (Exception e)
-        {
-            throw Failed("Writing the master key", e);
-        }
-    }
+    public void KeepInFile(SecretBytes passphrase) =>
+        Change("Writing the master key", (keys, _) => keys.KeepInFile(passphrase));
 
     /// <summary>Writes the keystore anew under a fresh key and destroys the key before: whatever copy of the old file exists opens no more.</summary>
     /// <returns>The new generation.</returns>
     /// <exception cref="VaultException">DiskFull: the generation before stands. Poisoned.</exception>
-    public long Rotate()
-    {
-        using Use use = Enter();
-        try
+    public long Rotate() =>
+        Change("Rotating the keystore", static (keys, _) =>
         {
-            ring.Rotate();
-            return ring.Generation;
-        }
-        catch (Exception e)
-        {
-            throw Failed("Rotating the keystore", e);
-        }
-    }
+            keys.Rotate();
+            return keys.Generation;
+        });
 
     /// <summary>Figures; works on a poisoned vault too. Reads each wrap once per process.</summary>
     public VaultStatus Status()
@@ -251,11 +196,17 @@ public sealed class VaultStore : IDisposable
         {
             return change(ring, packs);
         }
-        catch (Exception e) when (e is not VaultException { Kind: VaultErrorKind.Tampered })
+        catch (Exception e) when (e is not (ArgumentException or VaultException { Kind: VaultErrorKind.Tampered }))
         {
             throw Failed(attempt, e);
         }
     }
+
+    private void Change(string attempt, Action<KeyRing, PackWriter> change) => Change(attempt, (keys, into) =>
+    {
+        change(keys, into);
+        return 0;
+    });
 
     internal RecordOpener Opener => opener;
 
