@@ -18,7 +18,8 @@ public static class EntryTypes
 
     private static readonly EntryShape DebugSession = new(
         "debug_session", Req("session_id", Token, "id of the debug session"), Opt("duration_ms", Ordinal, "how long it may last"),
-        Opt("workflow_id", Token, "only this workflow"), Opt("until", Time, "when it closes by itself"));
+        Opt("workflow_id", Token, "only this workflow"), Opt("until", Time, "when it closes by itself"),
+        Opt("payloads", Count, "payloads captured in full for its tenant"));
 
     private static readonly EntryShape Copy = new(
         "copy", Req("backup_id", Token, "id"), Req("head", Head, "ledger head in it"), Opt("manifest_sha256", Hash, "SHA-256 of its manifest"),

@@ -68,7 +68,7 @@ internal sealed class LedgerFiles
             {
                 segments.Add(new SegmentName(item.Name, first, plain));
             }
-            else if (plain && item.Name.EndsWith(LedgerFormat.SegmentSuffix + ".tmp", StringComparison.Ordinal))
+            else if (plain && !isPart && item.Name.EndsWith(LedgerFormat.SegmentSuffix + ".tmp", StringComparison.Ordinal))
             {
                 unfinished.Add(item.Name);
             }

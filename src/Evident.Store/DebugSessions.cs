@@ -13,7 +13,7 @@ namespace Evident.Store;
 /// <param name="capture">Gets those that are open.</param>
 /// <param name="head">The newest durable ledger head.</param>
 internal sealed class DebugSessions(
-    StoreOptions options, FullCapture capture, StoreActs acts, IClock clock, Func<LedgerHead> head, Action<string, Exception?> log) : IDisposable
+    StoreOptions options, FullCapture capture, StoreActs acts, Func<DebugSession, long> captured, IClock clock, Func<LedgerHead> head, Action<string, Exception?> log) : IDisposable
 {
     public const int MaxMinutes = 1_440, MaxSessions = 16, MaxReasonBytes = StoreActs.MaxReasonBytes;
 
@@ -119,7 +119,7 @@ internal sealed class DebugSessions(
             var session = Find(id);
             long now = clock.UnixMillis;
             Keep(Replaced(session, session with { Unfinished = Closing, LedgerSize = head().Size })); // from here on it captures nothing, and when the entry is refused now, the writer comes back to it
-            await Append(null, _ => [session.IsOpen ? entries.Closed(session, actor, "closed", now) : entries.Rejected(session, actor, now)]).ConfigureAwait(false);
+            await Append(null, _ => [session.IsOpen ? entries.Closed(session, actor, "closed", captured(session), now) : entries.Rejected(session, actor, now)]).ConfigureAwait(false);
             Keep(Replaced(session, null));
             return session;
         }
@@ -222,7 +222,7 @@ internal sealed class DebugSessions(
     {
         long now = clock.UnixMillis;
         Keep(Replaced(session, session with { Unfinished = Closing, LedgerSize = ledger.Head.Size }));
-        ledger.Append([cause is null ? entries.Rejected(session, null, now) : entries.Closed(session, null, cause, now)]);
+        ledger.Append([cause is null ? entries.Rejected(session, null, now) : entries.Closed(session, null, cause, captured(session), now)]);
         Keep(Replaced(session, null));
     }
 

@@ -61,7 +61,7 @@ public sealed class EvidentStore : IDisposable
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
         var inFull = new FullCapture(clock);
         acts = new StoreActs(vault, new WorkspaceScopes(vault, IngestSource.DefaultWorkspace), queue);
-        debug = Held(open, new DebugSessions(options, inFull, acts, clock, () => writer!.Ledger.Head, log));
+        debug = Held(open, new DebugSessions(options, inFull, acts, CapturedIn, clock, () => writer!.Ledger.Head, log));
         identities = Held(open, IdentityRegister.Open(options.DataDirectory, () => vault.ResolveScope(IngestSource.DefaultWorkspace, []).StaffKey, log));
         pipeline = new IngestPipeline(options, vault, queue, inFull, identities);
         scrubber = new Scrubber(options, clock, vault, ledgerDirectory, quick ? 0 : ledger.Head.Size, () => writer!.Ledger.Head.Size, Fail, log);
@@ -70,6 +70,7 @@ public sealed class EvidentStore : IDisposable
             () => new Vitals(scrubber.ScrubbedTo, scrubber.Errors, scrubber.OrphanPayloads, Volatile.Read(ref refused)), log));
         var newest = new NewestEntry(ledgerDirectory, Path.Combine(options.DataDirectory, OutcomesFile.Name), log);
         VaultActs.RefuseOldKeystore(vault, newest, ledger.Head.Size);
+        long? lastKnown = newest.Find("ledger.heartbeat", ledger.Head.Size, static facts => Rfc3339.FormatMillis(facts.Recorded)) is { } heard && Rfc3339.TryParseMillis(heard, out long millis) ? millis : null;
         writer.Recover(
             new RuleRecord(options.Redaction, ledger, newest),
             new CaptureRecord(options.Capture, () => acts.Scope, ledger, newest, clock),
@@ -86,9 +87,9 @@ public sealed class EvidentStore : IDisposable
         payloads = new PayloadReads(vault, acts, refusals, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, acts, clock);
         exports = new LedgerExports(ledgerDirectory, acts, clock);
-        holds = new LegalHolds(Path.Combine(options.DataDirectory, "vault"));
-        retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, () => refusals.Flush(all: false), log);
-        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, tenant => pipeline.ScopesOf(IngestSource.DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
+        holds = new LegalHolds(Path.Combine(options.DataDirectory, "vault"), ledgerDirectory, ledger.Head.Size);
+        retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, lastKnown, () => refusals.Flush(all: false), log);
+        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, RunsOfUser, tenant => pipeline.ScopesOf(IngestSource.DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
         projections.Start();
@@ -280,6 +281,32 @@ public sealed class EvidentStore : IDisposable
         return [.. directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation).SelectMany(t => spans.ReferencesOf(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation))];
     }
 
+    // Payloads sealed unredacted for the session's tenant since it was opened.
+    private long CapturedIn(DebugSession session) => session.Opened is { } opened
+        ? new VaultShredding(vault).CountDebug(vault.ResolveScope(IngestSource.DefaultWorkspace, System.Text.Encoding.UTF8.GetBytes(session.Wish.Tenant)).Id, opened)
+        : 0;
+
+    // The pseudonym is 32 random-looking digits: a run that has them in its searched text has a span of that user, or one that names the user otherwise.
+    private List<string> RunsOfUser(string pseudonym, CancellationToken cancellation)
+    {
+        var runs = new List<string>();
+        for (var filter = new RunFilter(Text: pseudonym, Limit: 500); ;)
+        {
+            var page = FindRuns(filter, cancellation);
+            foreach (var run in page.Runs)
+            {
+                runs.Add(run.RunId);
+            }
+
+            if (page.Next is null)
+            {
+                return runs;
+            }
+
+            filter = filter with { Cursor = page.Next };
+        }
+    }
+
     /// <summary>By the shown id, or by the id of one of the run's traces; null when there is no such run.</summary>
     public RunStory? GetRun(string runId, CancellationToken cancellation)
     {
@@ -355,11 +382,17 @@ public sealed class EvidentStore : IDisposable
     /// </summary>
     /// <exception cref="PayloadDeniedException">Unknown, expired, shredded or damaged; the refusal is in the ledger.</exception>
     /// <exception cref="ArgumentException">No reason was given.</exception>
-    public async Task<VaultPayload> ReadPayloadAsync(string reference, string reason, Actor actor, CancellationToken cancellation)
+    public Task<VaultPayload> ReadPayloadAsync(string reference, string reason, Actor actor, CancellationToken cancellation) => ReadPayloadAsync(reference, null, reason, actor, cancellation);
+
+    /// <summary>The same for a part of it: what was returned stands in the entry. The chunks of a part are authenticated; the commitment is over the whole.</summary>
+    /// <param name="range">First byte and most bytes; null: the whole.</param>
+    /// <exception cref="PayloadDeniedException">As above.</exception>
+    /// <exception cref="ArgumentException">No reason was given, or the range begins behind the payload's end.</exception>
+    public async Task<VaultPayload> ReadPayloadAsync(string reference, (long First, int Count)? range, string reason, Actor actor, CancellationToken cancellation)
     {
         try
         {
-            return await payloads.ReadAsync(reference, reason, actor, cancellation).ConfigureAwait(false);
+            return await payloads.ReadAsync(reference, range, reason, actor, cancellation).ConfigureAwait(false);
         }
         catch (VaultException unknown) when (unknown.Kind == VaultErrorKind.Poisoned)
         {

@@ -18,9 +18,10 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
     /// <summary>Marks references of the pack as kept, and says for which run: empty when it is a reference that is held itself, or a trace without a run.</summary>
     /// <param name="references">Those in the pack, sorted.</param>
     /// <param name="from">First and last partition that can name one of them.</param>
+    /// <param name="written">The days on which one of them was sealed.</param>
     /// <param name="onlyHeld">The payloads have had their long time: only a hold keeps them.</param>
     /// <param name="keep">Told for each, once.</param>
-    public void Find(ReferenceList references, string from, string to, bool onlyHeld, Action<int, string> keep, CancellationToken cancellation)
+    public void Find(ReferenceList references, string from, string to, IReadOnlyCollection<string> written, bool onlyHeld, Action<int, string> keep, CancellationToken cancellation)
     {
         Span<byte> id = stackalloc byte[16];
         foreach (var hold in holds.All)
@@ -32,27 +33,43 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
         }
 
         var fates = new Dictionary<string, Fate>(StringComparer.Ordinal);
+        var named = new System.Collections.BitArray(references.Count);
+        var days = new HashSet<string>(StringComparer.Ordinal); // that were read whole
         foreach (var file in partitions.Files)
         {
-            if (string.CompareOrdinal(file.Name, from) >= 0 && string.CompareOrdinal(file.Name, to) <= 0)
+            if (string.CompareOrdinal(file.Name, from) >= 0 && string.CompareOrdinal(file.Name, to) <= 0 && Look(file, references, named, onlyHeld, fates, keep, cancellation))
             {
-                Look(file, references, onlyHeld, fates, keep, cancellation);
+                days.Add(file.Name);
+            }
+        }
+
+        if (!written.All(days.Contains) && (!onlyHeld || holds.AnyRun))
+        {
+            // What a day that is gone or does not serve may name: nobody knows what became of it, so it is kept as a failure is.
+            for (int i = 0; i < references.Count; i++)
+            {
+                if (!named[i])
+                {
+                    Keep(references, i, "", keep);
+                }
             }
         }
     }
 
-    private void Look(PartitionFile file, ReferenceList references, bool onlyHeld, Dictionary<string, Fate> fates, Action<int, string> keep, CancellationToken cancellation)
+    // False when the file does not serve to its end.
+    private bool Look(
+        PartitionFile file, ReferenceList references, System.Collections.BitArray named, bool onlyHeld, Dictionary<string, Fate> fates, Action<int, string> keep, CancellationToken cancellation)
     {
         Span<byte> id = stackalloc byte[16];
         for (long after = 0; ;)
         {
             cancellation.ThrowIfCancellationRequested();
-            IReadOnlyList<ReadBlock> blocks = [];
+            IReadOnlyList<ReadBlock>? blocks = null;
             long at = after;
             file.TryRead(reader => blocks = reader.ReadBlocks(at, BlocksAtOnce), log);
-            if (blocks.Count == 0)
+            if (blocks is null or { Count: 0 })
             {
-                return; // the end, or a file that does not serve: what it holds is not shown either, and expires
+                return blocks is not null;
             }
 
             foreach (var block in blocks)
@@ -62,10 +79,14 @@ internal sealed class KeptPayloads(PartitionSet partitions, OutcomesReaders outc
                 {
                     foreach (var payload in span.Payloads)
                     {
-                        if (VaultShredding.TryParse(payload.Ref, id) && references.Find(id) is >= 0 and var index && FateOf(block.Workspace, span.TraceId, fates, cancellation) is var fate
-                            && (holds.HoldsRun(fate.Run) || (!onlyHeld && fate.Keep)))
+                        if (VaultShredding.TryParse(payload.Ref, id) && references.Find(id) is >= 0 and var index)
                         {
-                            Keep(references, index, fate.Run, keep);
+                            named[index] = true;
+                            var fate = FateOf(block.Workspace, span.TraceId, fates, cancellation);
+                            if (holds.HoldsRun(fate.Run) || (!onlyHeld && fate.Keep))
+                            {
+                                Keep(references, index, fate.Run, keep);
+                            }
                         }
                     }
                 }

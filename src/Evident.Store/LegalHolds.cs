@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Evident.Ledger;
 using Evident.Platform;
 
 namespace Evident.Store;
@@ -8,7 +9,7 @@ namespace Evident.Store;
 /// <param name="By"><c>ref</c>, <c>run</c> or <c>tenant</c> (then <paramref name="Value"/> is the scope's id, 32 hex digits).</param>
 public sealed record LegalHold(string Id, string By, string Value, string Placed);
 
-/// <summary>The holds in force, in <c>vault/holds.json</c>; the ledger tells who placed and released them and why. Thread safe.</summary>
+/// <summary>The holds in force, in <c>vault/holds.json</c>; the ledger tells who placed and released them and why, and the file is made from it when it is missing. Thread safe.</summary>
 internal sealed class LegalHolds
 {
     public const string FileName = "holds.json";
@@ -16,17 +17,27 @@ internal sealed class LegalHolds
     private readonly string path;
     private volatile LegalHold[] holds;
 
+    /// <summary>From its file, or where that is missing from the ledger, which names every hold; the file is there on return.</summary>
+    /// <param name="size">Of the ledger.</param>
     /// <exception cref="StoreException">The file is damaged.</exception>
-    public LegalHolds(string vaultDirectory)
+    public LegalHolds(string vaultDirectory, string ledgerDirectory, long size)
     {
         path = Path.Combine(vaultDirectory, FileName);
+        holds = [];
         try
         {
-            holds = File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), LegalHoldsJson.Default.LegalHoldArray) ?? [] : [];
+            if (File.Exists(path))
+            {
+                holds = JsonSerializer.Deserialize(File.ReadAllBytes(path), LegalHoldsJson.Default.LegalHoldArray) ?? [];
+            }
+            else
+            {
+                Write(FromLedger(ledgerDirectory, size));
+            }
         }
         catch (JsonException damage)
         {
-            throw new StoreException($"'{path}' cannot be read: {damage.Message} Write it anew from the vault.hold entries of the ledger, or put a copy back; without it payloads under a hold would expire.", damage);
+            throw new StoreException($"'{path}' cannot be read: {damage.Message} Remove it, and the next start writes it anew from the vault.hold entries of the ledger.", damage);
         }
     }
 
@@ -42,7 +53,29 @@ internal sealed class LegalHolds
 
     public bool HoldsScope(string scopeId) => Array.Exists(holds, h => h.By == "tenant" && h.Value == scopeId);
 
+    public bool AnyRun => Array.Exists(holds, h => h.By == "run");
+
     public bool AnyScope => Array.Exists(holds, h => h.By == "tenant");
+
+    private static LegalHold[] FromLedger(string ledgerDirectory, long size)
+    {
+        var found = new List<LegalHold>();
+        var facts = new LedgerFacts();
+        foreach (var line in LedgerReader.Read(ledgerDirectory, 0, int.MaxValue, size))
+        {
+            if (line.Json.Span.IndexOf("\"vault.hold\""u8) >= 0 && facts.Read(line) && facts[LedgerFacts.Type].SequenceEqual("vault.hold"u8))
+            {
+                string id = facts.Text("hold"u8, "hold_id"u8) ?? "";
+                found.RemoveAll(h => h.Id == id);
+                if (facts.Text("hold"u8, "state"u8) == "placed")
+                {
+                    found.Add(new LegalHold(id, facts.Text("hold"u8, "by"u8) ?? "", facts.Text("hold"u8, "value"u8) ?? "", Rfc3339.FormatMillis(facts.Recorded)));
+                }
+            }
+        }
+
+        return [.. found];
+    }
 
     private void Write(LegalHold[] now)
     {

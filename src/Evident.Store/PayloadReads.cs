@@ -8,16 +8,31 @@ namespace Evident.Store;
 /// <summary>Opens payloads, ledger first (ledger-and-vault 3.13): find, record, wait until that is durable, then decrypt. Thread safe.</summary>
 internal sealed class PayloadReads(VaultStore vault, StoreActs acts, DeniedReads refusals, IClock clock)
 {
-    public async Task<VaultPayload> ReadAsync(string reference, string reason, Actor actor, CancellationToken cancellation)
+    /// <param name="range">First byte and most bytes; null: the whole payload.</param>
+    /// <exception cref="ArgumentException">No reason, or the range begins behind the payload's end.</exception>
+    public async Task<VaultPayload> ReadAsync(string reference, (long First, int Count)? range, string reason, Actor actor, CancellationToken cancellation)
     {
         byte[] words = StoreActs.Words(reason);
         try
         {
             var info = vault.Find(reference);
-            await Record("vault.read", words, actor, info.ScopeId, entry => entry.Set("vault", read => read.Set("ref", info.Ref)
-                .Set("role", info.Role).Set("bytes", ValueForm.Bucket(info.PlainBytes)))).WaitAsync(cancellation).ConfigureAwait(false);
+            long first = range?.First ?? 0;
+            if (range is { Count: < 1 } or { First: < 0 } || (first > 0 && first >= info.PlainBytes))
+            {
+                throw new ArgumentException($"the payload has {info.PlainBytes} bytes; a range begins at 0 to {Math.Max(0, info.PlainBytes - 1)} and has at least one.", nameof(range));
+            }
+
+            long returned = range is { Count: var count } ? Math.Min(count, info.PlainBytes - first) : info.PlainBytes;
+            await Record("vault.read", words, actor, info.ScopeId, entry => entry.Set("vault", read =>
+            {
+                read.Set("ref", info.Ref).Set("role", info.Role).Set("bytes", ValueForm.Bucket(returned));
+                if (range is not null)
+                {
+                    read.Set("first_byte", first);
+                }
+            })).WaitAsync(cancellation).ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
-            return vault.Read(reference);
+            return range is null ? vault.Read(reference) : vault.Read(reference, first, (int)returned);
         }
         catch (VaultException refusal) when (CodeOf(refusal.Kind) is { } code)
         {

@@ -37,15 +37,16 @@ internal sealed class Retention : IDisposable
     private volatile bool suspended;
     private long promoted, expired;
 
+    /// <param name="lastKnown">The newest time that the ledger knew before this start, Unix milliseconds.</param>
     /// <param name="tick">Called every second or so, for what else waits for its time.</param>
     public Retention(
-        StoreOptions options, IClock clock, VaultStore vault, StoreActs acts, LegalHolds holds, KeptPayloads keeps, Projections projections, Action tick, Action<string, Exception?> log)
+        StoreOptions options, IClock clock, VaultStore vault, StoreActs acts, LegalHolds holds, KeptPayloads keeps, Projections projections, long? lastKnown, Action tick, Action<string, Exception?> log)
     {
         this.tick = tick;
         (this.options, this.clock, this.vault, this.acts, this.holds, this.keeps, this.projections, this.log) = (options, clock, vault, acts, holds, keeps, projections, log);
         shredding = new VaultShredding(vault);
         vaultDirectory = Path.Combine(options.DataDirectory, "vault");
-        guard = new ClockGuard(Path.Combine(options.DataDirectory, "clock"), clock);
+        guard = new ClockGuard(Path.Combine(options.DataDirectory, "clock"), clock, lastKnown);
         thread = new Thread(Run) { Name = "evident-retention", IsBackground = true, Priority = ThreadPriority.BelowNormal };
     }
 
@@ -142,9 +143,11 @@ internal sealed class Retention : IDisposable
         var references = new ReferenceList();
         var byRun = new Dictionary<string, List<int>>(StringComparer.Ordinal);
         long oldest = long.MaxValue, newest = 0;
+        var days = new HashSet<int>();
         shredding.ReadWraps(pack, (reference, _, offset, created) =>
         {
             (oldest, newest) = (Math.Min(oldest, created), Math.Max(newest, created));
+            days.Add(VaultShredding.DayOf(created));
             references.Add(reference, offset);
         });
         references.Sort();
@@ -153,7 +156,7 @@ internal sealed class Retention : IDisposable
             HoldTenants(pack, references, Keep);
             // A payload is sealed before its span is stored: at midnight that is the next partition.
             string from = VaultShredding.TextOf(VaultShredding.DayOf(oldest)), to = VaultShredding.TextOf(VaultShredding.DayOf(newest) + 1);
-            keeps.Find(references, from, to, onlyHeld: !pack.IsShort, Keep, cancellation);
+            keeps.Find(references, from, to, [.. days.Select(VaultShredding.TextOf)], onlyHeld: !pack.IsShort, Keep, cancellation);
             var before = KeptBefore(pack, references);
             foreach (var (run, some) in byRun)
             {

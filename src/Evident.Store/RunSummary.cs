@@ -298,6 +298,11 @@ internal sealed class RunSummary
             }
         }
 
+        foreach (var span in ordered)
+        {
+            Add(span.Text(Field.UserId)); // first: an erasure finds the runs of an end user by them
+        }
+
         foreach (string? word in (string?[])[view.RunId, view.SessionId, view.WorkflowId, view.AgentName, view.TenantId, view.Environment, view.Release, .. view.TraceIds, .. view.Models])
         {
             Add(word);
@@ -311,7 +316,7 @@ internal sealed class RunSummary
         foreach (var span in ordered)
         {
             Add(span.Name);
-            foreach (var field in (ReadOnlySpan<Field>)[Field.RequestId, Field.Target, Field.ToolCallId, Field.ApprovalId, Field.ApproverId, Field.UserId, Field.IdempotencyKey,
+            foreach (var field in (ReadOnlySpan<Field>)[Field.RequestId, Field.Target, Field.ToolCallId, Field.ApprovalId, Field.ApproverId, Field.IdempotencyKey,
                 Field.AgentId, Field.ServiceName, Field.HandoffTo, Field.PolicyName, Field.GuardrailName, Field.EvalName, Field.ErrorClass])
             {
                 Add(span.Text(field));

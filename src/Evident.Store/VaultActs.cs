@@ -28,16 +28,18 @@ public sealed class VaultActs
     private readonly LegalHolds holds;
     private readonly Retention retention;
     private readonly Func<string, CancellationToken, IReadOnlyList<string>> referencesOf;
+    private readonly Func<string, CancellationToken, IReadOnlyList<string>> runsOf;
     private readonly Func<string, string> scopeOf;
 
     /// <param name="referencesOf">The payloads of a run, by its shown id.</param>
+    /// <param name="runsOf">The runs of an end user, by the pseudonym.</param>
     /// <param name="scopeOf">The scope's id of a tenant.</param>
     internal VaultActs(
         StoreOptions options, IClock clock, VaultStore vault, StoreActs acts, LegalHolds holds, Retention retention, Func<string, CancellationToken, IReadOnlyList<string>> referencesOf,
-        Func<string, string> scopeOf)
+        Func<string, CancellationToken, IReadOnlyList<string>> runsOf, Func<string, string> scopeOf)
     {
         (this.options, this.clock, this.vault, this.acts, this.holds, this.retention) = (options, clock, vault, acts, holds, retention);
-        (this.referencesOf, this.scopeOf) = (referencesOf, scopeOf);
+        (this.referencesOf, this.runsOf, this.scopeOf) = (referencesOf, runsOf, scopeOf);
         shredding = new VaultShredding(vault);
     }
 
@@ -85,21 +87,30 @@ public sealed class VaultActs
     /// <param name="custody">File or Passphrase: how it shall be kept.</param>
     /// <param name="passphrase">The new one, or the one in use.</param>
     /// <exception cref="VaultActRefusedException">It is kept otherwise, the passphrase is another or too short, or there is no room on the disk. Nothing was changed.</exception>
-    public async Task KeepMasterAsync(MasterCustody custody, SecretBytes passphrase, Actor actor)
+    public Task KeepMasterAsync(MasterCustody custody, SecretBytes passphrase, Actor actor) => ChangeMasterAsync(custody, actor, () =>
+    {
+        if (custody == MasterCustody.Passphrase)
+        {
+            vault.SealWithPassphrase(passphrase);
+        }
+        else
+        {
+            vault.KeepInFile(passphrase);
+        }
+    });
+
+    /// <summary>Another passphrase for the master key; durable, and in the ledger, on return.</summary>
+    /// <exception cref="VaultActRefusedException">As for <see cref="KeepMasterAsync"/>.</exception>
+    public Task ChangePassphraseAsync(SecretBytes passphrase, SecretBytes next, Actor actor) => ChangeMasterAsync(MasterCustody.Passphrase, actor, () => vault.ChangePassphrase(passphrase, next));
+
+    private async Task ChangeMasterAsync(MasterCustody custody, Actor actor, Action change)
     {
         VaultException? refusal = null;
         await acts.RunAsync(actor, null, (ledger, act) =>
         {
             try
             {
-                if (custody == MasterCustody.Passphrase)
-                {
-                    vault.SealWithPassphrase(passphrase);
-                }
-                else
-                {
-                    vault.KeepInFile(passphrase);
-                }
+                change();
             }
             catch (VaultException e) when (e.Kind is VaultErrorKind.Refused or VaultErrorKind.Unopenable or VaultErrorKind.DiskFull)
             {
@@ -130,8 +141,10 @@ public sealed class VaultActs
         MasterRecord.Write(entry, vault.Custody);
     }));
 
-    /// <summary>Erases payloads before their day: of one reference, one run, or all of a tenant. Durable, keys destroyed, and in the ledger on return.</summary>
-    /// <param name="by"><c>ref</c>, <c>run</c> or <c>tenant</c>.</param>
+    /// <summary>
+    /// Erases payloads before their day: of one reference, one run, every run that names an end user, or all of a tenant, with the keys of its pseudonyms. Durable, keys destroyed, and in the ledger on return.
+    /// </summary>
+    /// <param name="by"><c>ref</c>, <c>run</c>, <c>subject</c> (then the value is a pseudonym, <c>u_</c> and 32 hex digits) or <c>tenant</c>.</param>
     /// <exception cref="VaultActRefusedException">Nothing is selected, a legal hold forbids it, or there is no room on the disk.</exception>
     public async Task<ShredReceipt> ShredAsync(string by, string value, string reason, Actor actor, CancellationToken cancellation)
     {
@@ -142,7 +155,7 @@ public sealed class VaultActs
         }
 
         var refs = Select(by, value, scope, cancellation);
-        if (refs.Count == 0)
+        if (refs.Count == 0 && scope.Length == 0)
         {
             throw new VaultActRefusedException($"no payload that can still be opened belongs to {by} '{value}'.");
         }
@@ -246,9 +259,14 @@ public sealed class VaultActs
     {
         "ref" => [.. new[] { value }.Where(shredding.IsOpenable)],
         "run" => [.. referencesOf(value, cancellation).Distinct().Where(shredding.IsOpenable)],
+        "subject" => [.. runsOf(Subject(value), cancellation).SelectMany(run => referencesOf(run, cancellation)).Distinct().Where(shredding.IsOpenable)],
         "tenant" => shredding.Of(scope),
-        _ => throw new VaultActRefusedException($"payloads are selected by ref, run or tenant, not by '{by}'."),
+        _ => throw new VaultActRefusedException($"payloads are selected by ref, run, user or tenant, not by '{by}'."),
     };
+
+    private static string Subject(string value) => value.Length == 34 && value.StartsWith("u_", StringComparison.Ordinal) && !value.AsSpan(2).ContainsAnyExcept("0123456789abcdef")
+        ? value
+        : throw new VaultActRefusedException("an end user is named by the pseudonym that the page shows: u_ and 32 lower-case hex digits.");
 
     private void RefuseHeld(string by, string value, string scope, List<string> refs, CancellationToken cancellation)
     {

@@ -8,7 +8,8 @@ namespace Evident.Store;
 
 /// <summary>
 /// <c>verify --vault</c>: does the vault still hold what the ledger names? Every payload of an entry must have a wrap with the entry's commitment, unless a receipt says that its day is over; packs and wraps must be what the
-/// format says. No key is used, so nothing is opened: that a body is the one that was sealed is shown by reading it. Reads only; memory is bounded by looking at a share of the references at a time.
+/// format says. With the keys every body that they open must open, and meet the commitment of its wrap; without them a body that was exchanged for one of equal length is not seen. Reads only; memory is bounded by looking at a
+/// share of the references at a time, and by one payload.
 /// </summary>
 public sealed class VaultAudit
 {
@@ -26,12 +27,15 @@ public sealed class VaultAudit
     private readonly Lj1Parser parser = new();
     private readonly Dictionary<string, string> intents = new(StringComparer.Ordinal); // of expiries: id to the last day that ended
     private string endedTo = ""; // newest day that a receipt covers, yyyy-MM-dd
-    private long receipted, named, missing;
+    private readonly Func<VaultReader>? open;
+    private VaultReader? keys;
+    private long receipted, named, missing, opened, closed;
 
-    private VaultAudit(string dataDirectory, AuditContext context) => (this.context, directory) = (context, Path.Combine(dataDirectory, Folder));
+    private VaultAudit(string dataDirectory, Func<VaultReader>? open, AuditContext context) => (this.context, this.open, directory) = (context, open, Path.Combine(dataDirectory, Folder));
 
     /// <summary>The audit over a data directory, for <see cref="VerifyRequest.Audits"/>.</summary>
-    public static Func<AuditContext, IEnumerable<Finding>> Of(string dataDirectory) => context => new VaultAudit(dataDirectory, context).Run();
+    /// <param name="open">Opens the vault with its keys; null: no body is opened.</param>
+    public static Func<AuditContext, IEnumerable<Finding>> Of(string dataDirectory, Func<VaultReader>? open = null) => context => new VaultAudit(dataDirectory, open, context).Run();
 
     private IReadOnlyList<Finding> Run()
     {
@@ -43,6 +47,7 @@ public sealed class VaultAudit
 
         try
         {
+            keys = open?.Invoke();
             EachEntry(Count);
             int shares = (int)Math.Min(65_536, (named / ReferencesAtOnce) + 1);
             for (int share = 0; share < shares; share++)
@@ -55,11 +60,17 @@ public sealed class VaultAudit
                 findings.Add(Verdict.VaultMismatch, "sums", string.Create(CultureInfo.InvariantCulture, $"{missing} payloads that the ledger names are gone, and its receipts are for {receipted}."), Folder);
             }
 
-            findings.Add(0, "remarks", string.Create(CultureInfo.InvariantCulture, $"the vault was compared with the {named} payloads that the ledger names, by reference and commitment; no key was used and no body opened."), Folder);
+            findings.Add(0, "remarks", string.Create(CultureInfo.InvariantCulture, $"the vault was compared with the {named} payloads that the ledger names, by reference and commitment; ")
+                + (keys is null ? "no key was used and no body opened."
+                    : string.Create(CultureInfo.InvariantCulture, $"{opened} bodies were opened and met their commitments, {closed} wraps are under keys that are not there.")), Folder);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or LedgerStateException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or LedgerStateException or VaultException)
         {
             findings.Add(Verdict.Incomplete, "failures", $"the vault could not be compared with the ledger: {e.Message}", Folder);
+        }
+        finally
+        {
+            keys?.Dispose();
         }
 
         return findings.ToList();
@@ -79,8 +90,13 @@ public sealed class VaultAudit
                 }
             });
         });
-        PackAudit.Read(directory, bodies: share == 0, (reference, commitment) =>
+        PackAudit.Read(directory, bodies: share == 0, (reference, commitment, pack, offset) =>
         {
+            if (share == 0 && keys is not null)
+            {
+                OpenBody(keys, reference, pack, offset);
+            }
+
             if (wanted.TryGetValue(reference, out var named))
             {
                 named.Found = true;
@@ -106,6 +122,25 @@ public sealed class VaultAudit
                     findings.Add(Verdict.VaultMismatch, "missing payloads", $"payload {reference}, which entry {one.Seq} names, is not in the vault, and no receipt says that its day is over.", Folder, one.Seq);
                 }
             }
+        }
+    }
+
+    private void OpenBody(VaultReader with, string reference, string pack, long offset)
+    {
+        try
+        {
+            if (with.Opens(reference, pack, offset))
+            {
+                opened++;
+            }
+            else
+            {
+                closed++; // erased, or sealed after the keys were read
+            }
+        }
+        catch (VaultException damage) when (damage.Kind == VaultErrorKind.Tampered)
+        {
+            findings.Add(Verdict.VaultMismatch, "bodies", damage.Message, $"{Folder}/{pack}");
         }
     }
 

@@ -50,6 +50,15 @@ internal sealed class KeyRing : IDisposable
         }
     }
 
+    /// <inheritdoc cref="KeystoreFiles.ChangePassphrase"/>
+    public void ChangePassphrase(SecretBytes passphrase, SecretBytes next)
+    {
+        lock (rewriteGate)
+        {
+            files.ChangePassphrase(passphrase, next);
+        }
+    }
+
     /// <inheritdoc cref="KeystoreFiles.KeepInFile"/>
     public void KeepInFile(SecretBytes passphrase)
     {
@@ -84,6 +93,22 @@ internal sealed class KeyRing : IDisposable
             }
 
             return new KeyRing(options, clock, files, store);
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The newest generation as it lies there, without a write. Its lookups work; nothing may be asked of it that makes a key.</summary>
+    /// <exception cref="VaultException">Unopenable or Sealed.</exception>
+    public static KeyRing OpenToRead(VaultOptions options, IClock clock)
+    {
+        var files = new KeystoreFiles(options, static _ => { });
+        try
+        {
+            return new KeyRing(options, clock, files, files.OpenToRead());
         }
         catch
         {
@@ -195,6 +220,45 @@ internal sealed class KeyRing : IDisposable
         {
             store.Keks.Clear();
             store.Keks.AddRange(keks);
+        }
+    }
+
+    /// <summary>
+    /// One generation in which a scope has no payload keys and other keys for pseudonyms and fingerprints, and in which its tenant does not lead to it any more: whoever comes for the tenant later gets a new scope.
+    /// A request that has it in hand may still seal under it.
+    /// </summary>
+    public void EndScope(string id)
+    {
+        lock (rewriteGate)
+        {
+            ScopeEntry before = ById(id);
+            if (!before.IsEnded)
+            {
+                byte[] lookup = new byte[32], pseudonyms = new byte[32], fingerprints = new byte[32];
+                Sodium.RandomBytes(lookup);
+                Sodium.RandomBytes(pseudonyms);
+                Sodium.RandomBytes(fingerprints);
+                var after = new ScopeEntry(before.Index, before.Workspace, ScopeKind.Ended, before.Id, ScopeLookup.Read(lookup), pseudonyms, fingerprints) { LastUsedDay = before.LastUsedDay };
+                store.Scopes[before.Index] = after;
+                try
+                {
+                    if (Forget((_, of, _) => of.Id == id) == 0)
+                    {
+                        files.Rewrite(store, clock.UnixMillis);
+                    }
+                }
+                catch
+                {
+                    store.Scopes[before.Index] = before;
+                    throw;
+                }
+
+                byTenant.TryRemove(new KeyValuePair<ScopeLookup, ScopeEntry>(before.Lookup, before));
+                byId[id] = after;
+                return;
+            }
+
+            Forget((_, of, _) => of.Id == id);
         }
     }
 
@@ -337,7 +401,7 @@ internal sealed class KeyRing : IDisposable
 
         foreach (ScopeEntry scope in newScopes)
         {
-            if (!scope.IsOverflow)
+            if (scope.Kind == ScopeKind.Tenant)
             {
                 byTenant[scope.Lookup] = scope;
             }
@@ -386,7 +450,7 @@ internal sealed class KeyRing : IDisposable
             WorkspaceEntry workspace = Workspace(name);
             if (ring.byTenant.Count + lookups.Count < ring.options.MaxScopes && !ring.byTenant.ContainsKey(lookup) && lookups.Add(lookup))
             {
-                NewScope(workspace, lookup, overflow: false);
+                NewScope(workspace, lookup, ScopeKind.Tenant);
             }
         }
 
@@ -407,7 +471,7 @@ internal sealed class KeyRing : IDisposable
         {
             foreach (ScopeEntry scope in ring.store.Scopes.Concat(Scopes))
             {
-                if (scope.LastUsedDay >= today - ActiveDays)
+                if (scope.LastUsedDay >= today - ActiveDays && !scope.IsEnded)
                 {
                     AddKek(scope, today + ring.options.ShortDays);
                     AddKek(scope, today + ring.options.LongDays);
@@ -438,16 +502,16 @@ internal sealed class KeyRing : IDisposable
 
             var workspace = new WorkspaceEntry(index, name, RandomKey(32));
             Workspaces.Add(workspace);
-            workspace.Overflow = NewScope(workspace, ScopeLookup.Read(RandomKey(32)), overflow: true);
+            workspace.Overflow = NewScope(workspace, ScopeLookup.Read(RandomKey(32)), ScopeKind.Overflow);
             return workspace;
         }
 
-        private ScopeEntry NewScope(WorkspaceEntry workspace, ScopeLookup lookup, bool overflow)
+        private ScopeEntry NewScope(WorkspaceEntry workspace, ScopeLookup lookup, ScopeKind kind)
         {
             int index = ring.store.Scopes.Count + Scopes.Count;
-            var scope = new ScopeEntry(index, workspace, overflow, RandomKey(16), lookup, RandomKey(32), RandomKey(32))
+            var scope = new ScopeEntry(index, workspace, kind, RandomKey(16), lookup, RandomKey(32), RandomKey(32))
             {
-                LastUsedDay = overflow ? 0 : today,
+                LastUsedDay = kind == ScopeKind.Overflow ? 0 : today,
             };
             Scopes.Add(scope);
             return scope;

@@ -35,8 +35,11 @@ internal sealed class WorkspaceEntry(int index, string name, byte[] staffKey)
     public ScopeEntry Overflow { get; set; } = null!;
 }
 
+/// <summary>Whom a scope is for, as one byte of the keystore: one tenant, all that came after the cap, or nobody any more (its tenant was erased).</summary>
+internal enum ScopeKind : byte { Tenant = 0, Overflow = 1, Ended = 2 }
+
 internal sealed class ScopeEntry(
-    int index, WorkspaceEntry workspace, bool overflow, byte[] id, ScopeLookup lookup, byte[] pseudonymKey, byte[] fingerprintKey)
+    int index, WorkspaceEntry workspace, ScopeKind kind, byte[] id, ScopeLookup lookup, byte[] pseudonymKey, byte[] fingerprintKey)
 {
     private int lastUsedDay;
 
@@ -44,7 +47,11 @@ internal sealed class ScopeEntry(
 
     public WorkspaceEntry Workspace { get; } = workspace;
 
-    public bool IsOverflow { get; } = overflow;
+    public ScopeKind Kind { get; } = kind;
+
+    public bool IsOverflow => Kind == ScopeKind.Overflow;
+
+    public bool IsEnded => Kind == ScopeKind.Ended;
 
     /// <summary>16 random bytes.</summary>
     public byte[] Id { get; } = id;
@@ -146,7 +153,7 @@ internal sealed class Keystore : IDisposable
         foreach (ScopeEntry scope in Scopes)
         {
             to.U32((uint)scope.Workspace.Index);
-            kind[0] = scope.IsOverflow ? (byte)1 : (byte)0;
+            kind[0] = (byte)scope.Kind;
             to.Raw(kind);
             to.U32((uint)scope.LastUsedDay);
             to.Raw(scope.Id);
@@ -208,14 +215,19 @@ internal sealed class Keystore : IDisposable
         {
             WorkspaceEntry workspace = Pick(Workspaces, from.U32(), "workspace");
             from.Raw(bytes[..1]);
-            bool overflow = bytes[0] == 1;
+            var kind = (ScopeKind)bytes[0];
+            if (kind > ScopeKind.Ended)
+            {
+                throw new InvalidDataException($"it has a scope of kind {bytes[0]}; this program knows 0 to 2");
+            }
+
             int lastUsed = checked((int)from.U32());
             byte[] id = from.Bytes(16);
             from.Raw(bytes[..32]);
             ScopeLookup lookup = ScopeLookup.Read(bytes);
-            var scope = new ScopeEntry((int)i, workspace, overflow, id, lookup, from.Bytes(32), from.Bytes(32)) { LastUsedDay = lastUsed };
+            var scope = new ScopeEntry((int)i, workspace, kind, id, lookup, from.Bytes(32), from.Bytes(32)) { LastUsedDay = lastUsed };
             Scopes.Add(scope);
-            if (overflow)
+            if (scope.IsOverflow)
             {
                 workspace.Overflow = scope;
             }

@@ -47,6 +47,10 @@ internal sealed class KeystoreFiles : IDisposable
     /// <exception cref="VaultException">Refused.</exception>
     public void SealWithPassphrase(ReadOnlySpan<byte> passphrase) => masterFiles.SealWithPassphrase(master!, passphrase);
 
+    /// <summary>Another passphrase for the master key.</summary>
+    /// <exception cref="VaultException">Refused, or Unopenable: the passphrase is another.</exception>
+    public void ChangePassphrase(SecretBytes passphrase, SecretBytes next) => masterFiles.ChangePassphrase(passphrase, next);
+
     /// <summary>The master key goes back into a file.</summary>
     /// <exception cref="VaultException">Refused, or Unopenable: the passphrase is another.</exception>
     public void KeepInFile(SecretBytes passphrase) => masterFiles.KeepInFile(passphrase);
@@ -83,6 +87,20 @@ internal sealed class KeystoreFiles : IDisposable
         SweepOthers(Generation);
         masterFiles.SweepLeftovers();
         return store;
+    }
+
+    /// <summary>The newest generation that opens, without a write.</summary>
+    /// <exception cref="VaultException">Unopenable or Sealed.</exception>
+    public Keystore OpenToRead()
+    {
+        List<long> keystores = Directory.Exists(vault) ? Generations(vault, KeystorePrefix) : [];
+        if (keystores.Count == 0)
+        {
+            throw Refused($"there is no '{KeystorePrefix}<N>' in '{vault}'.");
+        }
+
+        master = masterFiles.Open(isNew: false);
+        return OpenNewest(keystores);
     }
 
     /// <summary>

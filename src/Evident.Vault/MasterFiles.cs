@@ -117,6 +117,19 @@ internal sealed class MasterFiles(VaultOptions options, Action<string> step)
         step("master.sealed.shredded");
     }
 
+    /// <summary>
+    /// Seals the master key under another passphrase; the new file takes the place of the old one in one step. Whoever has a copy of the old file opens it with the old passphrase as before.
+    /// </summary>
+    /// <exception cref="VaultException">Refused: it is not kept under a passphrase. Unopenable: the passphrase is another. Nothing was changed.</exception>
+    public void ChangePassphrase(SecretBytes passphrase, SecretBytes next)
+    {
+        Require(MasterCustody.Passphrase);
+        using SecretBytes master = Unseal(passphrase);
+        step("master.sealed.change");
+        Write(SealedPath, SealedMaster.Seal(master.Span, next.Span, options.PassphraseCost));
+        step("master.sealed.changed");
+    }
+
     /// <summary>A full disk costs the conversion and nothing else: only a temporary file was written.</summary>
     private static void Write(string path, ReadOnlySpan<byte> content)
     {

@@ -36,6 +36,8 @@ internal sealed class OpenPack : IDisposable
 
     public long DurablePackLength { get; private set; }
 
+    public long DurableWrapsLength => durableWraps;
+
     /// <summary>Opens or creates both files and cuts what a crash left half written at their ends.</summary>
     public static OpenPack Open(string directory, PackName name)
     {

@@ -11,8 +11,8 @@ public static class PackAudit
 {
     private const int RecordsPerRead = 1_024;
 
-    /// <summary>Given a whole wrap: the reference as text and its commitment, 32 bytes.</summary>
-    public delegate void SeeWrap(string reference, ReadOnlySpan<byte> commitment);
+    /// <summary>Given a whole wrap: the reference as text, its commitment, 32 bytes, and where it stands in which pack's wraps.</summary>
+    public delegate void SeeWrap(string reference, ReadOnlySpan<byte> commitment, string pack, long offset);
 
     /// <summary>Given the pack, and what is wrong with it.</summary>
     public delegate void SeeFault(string pack, string sentence);
@@ -42,6 +42,7 @@ public static class PackAudit
     {
         long packLength = pack?.Length ?? 0, packEnd = 0;
         byte[] block = ArrayPool<byte>.Shared.Rent(RecordsPerRead * WrapRecord.Bytes);
+        string text = name.ToString();
         Span<byte> header = stackalloc byte[PackRecord.HeaderBytes];
         try
         {
@@ -66,7 +67,7 @@ public static class PackAudit
                     }
 
                     string reference = VaultShredding.Name(wrap.Ref);
-                    see(reference, wrap.Commitment);
+                    see(reference, wrap.Commitment, text, at);
                     if (wrap.ExpiryDay != name.Day)
                     {
                         fault(name.ToString(), $"the wrap of {reference} names another last day, {VaultDay.Text(wrap.ExpiryDay)}.");

@@ -99,6 +99,15 @@ internal sealed class PackWriter(string directory, Action<string> step) : IDispo
         }
     }
 
+    /// <summary>Length of the wraps file that will not be taken back; null where nothing is being appended.</summary>
+    public long? DurableWrapsLength(PackName name)
+    {
+        lock (lengths)
+        {
+            return open.TryGetValue(name, out OpenPack? pack) ? pack.DurableWrapsLength : null;
+        }
+    }
+
     /// <summary>Closes the pack if it is open and removes both files; what removed the keys came before.</summary>
     public void Remove(PackName name)
     {

@@ -9,7 +9,7 @@ namespace Evident.Vault;
 /// that scope and day, the pack record is the one of that reference, the wrap opens with the expiry day and the body's commitment as
 /// associated data, the body commits to that key and context. Only then is anything of it believed or decrypted.
 /// </summary>
-internal sealed partial class RecordOpener(string directory, KeyRing ring, IClock clock)
+internal sealed partial class RecordOpener(string directory, KeyRing ring, IClock clock, WrapFinder wraps)
 {
     public VaultRecordInfo Find(string reference)
     {
@@ -45,6 +45,29 @@ internal sealed partial class RecordOpener(string directory, KeyRing ring, ICloc
         return new VaultPayload(
             reference, wrap.RoleText, Convert.ToHexStringLower(wrap.ScopeId), plaintext, wrap.Commitment.ToArray(), wrap.CreatedMillis,
             VaultDay.Text(wrap.ExpiryDay));
+    }
+
+    /// <summary>The payload opens by this wrap and meets its commitment; false when its key is gone.</summary>
+    /// <exception cref="VaultException">Tampered.</exception>
+    public bool Opens(string reference, (PackName Pack, long Offset) at)
+    {
+        Span<byte> bytes = stackalloc byte[WrapRecord.Bytes];
+        byte[] plaintext = [];
+        try
+        {
+            using var found = new Found(this, reference, bytes, headerOnly: false, at);
+            var wrap = new WrapRecord(bytes);
+            plaintext = new byte[wrap.PlainLength];
+            return Open(found, wrap, plaintext);
+        }
+        catch (VaultException gone) when (gone.Kind == VaultErrorKind.Shredded)
+        {
+            return false;
+        }
+        finally
+        {
+            Sodium.Zero(plaintext);
+        }
     }
 
     private static bool Open(Found found, WrapRecord wrap, byte[] plaintext)
@@ -156,7 +179,7 @@ internal sealed partial class RecordOpener(string directory, KeyRing ring, ICloc
                     throw Tampered($"its wrap in '{pack}' is not where it was");
                 }
             }
-            else if (!WrapFinder.TryFind(opener.Directory, id, wrapBytes, out pack))
+            else if (!opener.Wraps.TryFind(id, wrapBytes, out pack))
             {
                 throw new VaultException(
                     VaultErrorKind.NotFound,
@@ -231,6 +254,8 @@ internal sealed partial class RecordOpener(string directory, KeyRing ring, ICloc
     private string Directory { get; } = directory;
 
     private KeyRing Ring { get; } = ring;
+
+    private WrapFinder Wraps { get; } = wraps;
 
     private IClock Clock { get; } = clock;
 }

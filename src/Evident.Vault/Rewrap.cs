@@ -32,7 +32,7 @@ internal sealed partial class RecordOpener
     {
         Span<byte> id = stackalloc byte[WrapRecord.RefBytes], bytes = stackalloc byte[WrapRecord.Bytes];
         Reference.Parse(reference, id);
-        return WrapFinder.TryFind(Directory, id, bytes, out PackName pack) && new WrapRecord(bytes) is { IsWhole: true } wrap
+        return Wraps.TryFind(id, bytes, out PackName pack) && new WrapRecord(bytes) is { IsWhole: true } wrap
             ? (wrap.KekId, pack, Convert.ToHexStringLower(wrap.ScopeId))
             : null;
     }

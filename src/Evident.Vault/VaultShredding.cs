@@ -145,6 +145,7 @@ public sealed class VaultShredding(VaultStore vault)
         foreach (PackName name in PackName.Of(packs))
         {
             writer.Remove(name);
+            vault.Wraps.Forget(name);
         }
 
         return true;
@@ -153,31 +154,17 @@ public sealed class VaultShredding(VaultStore vault)
     /// <summary>
     /// Ends single payloads. All others under their keys get a wrap under a new key, durably, and then the old keys are destroyed in one generation. Done again after a crash it ends the same.
     /// </summary>
-    /// <param name="gone">References to end; each is looked for in the pack of its newest wrap.</param>
+    /// <param name="gone">References to end, wherever they have a wrap.</param>
     public void Erase(IReadOnlyCollection<string> gone) => vault.Change("Erasing payloads", (ring, writer) =>
     {
-        List<uint> old = [];
-        Dictionary<string, PackName> places = new(StringComparer.Ordinal); // by pack and scope
-        foreach (string reference in gone)
-        {
-            if (vault.Opener.Place(reference) is { } place && ring.KekById(place.Kek) is not null)
-            {
-                if (!old.Contains(place.Kek))
-                {
-                    old.Add(place.Kek);
-                }
-
-                places[$"{place.Scope} {place.Pack}"] = place.Pack;
-            }
-        }
-
+        var ended = new HashSet<string>(gone, StringComparer.Ordinal);
+        var (old, places) = KeysOf(ended, ring);
         if (old.Count == 0)
         {
             return 0;
         }
 
         using var batch = vault.NewBatch();
-        var ended = new HashSet<string>(gone, StringComparer.Ordinal);
         foreach (var (place, pack) in places)
         {
             Kek fresh = ring.Renew(ring.ById(place[..place.IndexOf(' ', StringComparison.Ordinal)]), pack.Day);
@@ -195,8 +182,60 @@ public sealed class VaultShredding(VaultStore vault)
         return ring.Forget((id, _, _) => old.Contains(id));
     });
 
-    /// <summary>Destroys every key of a scope in one generation; what comes for it later gets new ones.</summary>
-    public void EraseScope(string scope) => vault.Change("Erasing a tenant's payloads", (ring, _) => ring.Forget((_, of, _) => of.Id == scope));
+    // Every key that opens one of them, and where its siblings are: a payload that is being kept longer has a wrap in two packs until the shorter one ends.
+    private (List<uint> Keys, Dictionary<string, PackName> Places) KeysOf(HashSet<string> references, KeyRing ring)
+    {
+        bool[] begins = new bool[256]; // spares most wraps the text form of their reference
+        Span<byte> id = stackalloc byte[WrapRecord.RefBytes];
+        foreach (string reference in references)
+        {
+            Reference.Parse(reference, id);
+            begins[id[0]] = true;
+        }
+
+        List<uint> keys = [];
+        Dictionary<string, PackName> places = new(StringComparer.Ordinal); // by pack and scope
+        foreach (PackName pack in PackName.List(vault.Options.Directory, PackName.WrapsSuffix))
+        {
+            ReadWraps(pack.ToString(), (record, _) =>
+            {
+                if (begins[record.Ref[0]] && ring.KekById(record.KekId) is not null && references.Contains(Name(record.Ref)))
+                {
+                    if (!keys.Contains(record.KekId))
+                    {
+                        keys.Add(record.KekId);
+                    }
+
+                    places[$"{Convert.ToHexStringLower(record.ScopeId)} {pack}"] = pack;
+                }
+            });
+        }
+
+        return (keys, places);
+    }
+
+    /// <summary>Destroys every key of a scope in one generation, those of its pseudonyms too; what comes for its tenant later gets another scope.</summary>
+    public void EraseScope(string scope) => vault.Change("Erasing a tenant's payloads", (ring, _) =>
+    {
+        ring.EndScope(scope);
+        return true;
+    });
+
+    /// <summary>Payloads that were sealed for a scope in the class of debug sessions since a time, in Unix milliseconds.</summary>
+    public long CountDebug(string scope, long since)
+    {
+        long count = 0;
+        byte[] id = Convert.FromHexString(scope);
+        foreach (var pack in Packs())
+        {
+            if (pack.IsDebug && pack.Day >= VaultDay.Of(since))
+            {
+                ReadWraps(pack.Name, (record, _) => count += record.Kind == WrapKind.First && record.CreatedMillis >= since && record.ScopeId.SequenceEqual(id) ? 1 : 0);
+            }
+        }
+
+        return count;
+    }
 
     /// <summary>The payload's newest wrap is under a key that is still there.</summary>
     public bool IsOpenable(string reference) => TryParse(reference, stackalloc byte[16])

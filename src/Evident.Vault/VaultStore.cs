@@ -12,6 +12,7 @@ public sealed class VaultStore : IDisposable
     private readonly VaultOptions options;
     private readonly KeyRing ring;
     private readonly PackWriter packs;
+    private readonly WrapFinder wraps;
     private readonly RecordOpener opener;
     private readonly OrphanCount orphans;
     private readonly Lock statusGate = new();
@@ -25,7 +26,8 @@ public sealed class VaultStore : IDisposable
         Clock = clock;
         this.ring = ring;
         packs = new PackWriter(options.Directory, step);
-        opener = new RecordOpener(options.Directory, ring, clock);
+        wraps = new WrapFinder(options.Directory, packs.DurableWrapsLength);
+        opener = new RecordOpener(options.Directory, ring, clock, wraps);
         orphans = new OrphanCount(options.Directory);
     }
 
@@ -102,8 +104,20 @@ public sealed class VaultStore : IDisposable
         return opener.Read(reference);
     }
 
+    /// <summary>A part of it; see <see cref="RecordOpener.ReadRange"/> for what is proven of a part.</summary>
+    /// <param name="first">First byte.</param>
+    /// <param name="count">Most bytes; fewer, or none, at the payload's end.</param>
+    /// <exception cref="VaultException">As for <see cref="Read(string)"/>.</exception>
+    public VaultPayload Read(string reference, long first, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        using Use use = Enter();
+        return opener.ReadRange(reference, first, count);
+    }
+
     /// <summary>The same with the payload's own salt, which opens its commitment to whoever has both. The caller has ledgered the disclosure, durably.</summary>
-    /// <exception cref="VaultException">As for <see cref="Read"/>.</exception>
+    /// <exception cref="VaultException">As for <see cref="Read(string)"/>.</exception>
     public (VaultPayload Payload, byte[] Salt) Disclose(string reference)
     {
         using Use use = Enter();
@@ -112,7 +126,7 @@ public sealed class VaultStore : IDisposable
     }
 
     /// <summary>What the ledger says about a payload before it is read: authenticated, no plaintext involved.</summary>
-    /// <exception cref="VaultException">As for <see cref="Read"/>.</exception>
+    /// <exception cref="VaultException">As for <see cref="Read(string)"/>.</exception>
     public VaultRecordInfo Find(string reference)
     {
         using Use use = Enter();
@@ -130,12 +144,17 @@ public sealed class VaultStore : IDisposable
     /// <exception cref="VaultException">Refused: it is kept otherwise, or the passphrase is too short or long. Poisoned.</exception>
     public void SealWithPassphrase(SecretBytes passphrase)
     {
-        if (passphrase.Length is < Passphrases.MinNewBytes or > Passphrases.MaxBytes)
-        {
-            throw new VaultException(VaultErrorKind.Refused, $"A new passphrase has {Passphrases.MinNewBytes} to {Passphrases.MaxBytes} bytes, not {passphrase.Length}; nothing was changed.");
-        }
-
+        CheckNew(passphrase);
         Change("Sealing the master key", (keys, _) => keys.SealWithPassphrase(passphrase.Span));
+    }
+
+    /// <summary>Seals the master key under another passphrase, durably.</summary>
+    /// <param name="next">12..1,024 bytes of UTF-8.</param>
+    /// <exception cref="VaultException">Refused: it is kept otherwise, or the new passphrase is too short or long. Unopenable: the passphrase is another. Nothing was changed. Poisoned.</exception>
+    public void ChangePassphrase(SecretBytes passphrase, SecretBytes next)
+    {
+        CheckNew(next);
+        Change("Changing the passphrase", (keys, _) => keys.ChangePassphrase(passphrase, next));
     }
 
     /// <summary>Converts <c>master.sealed</c> to <c>master.key</c>, in the same way.</summary>
@@ -210,6 +229,8 @@ public sealed class VaultStore : IDisposable
 
     internal RecordOpener Opener => opener;
 
+    internal WrapFinder Wraps => wraps;
+
     internal VaultOptions Options => options;
 
     /// <summary>The key of a scope for a payload that is sealed now.</summary>
@@ -217,6 +238,14 @@ public sealed class VaultStore : IDisposable
 
     /// <summary>The same for one of a debug session.</summary>
     internal Kek DebugKekFor(string scopeId, long nowMillis) => KekFor(scopeId, nowMillis, VaultOptions.DebugDays);
+
+    private static void CheckNew(SecretBytes passphrase)
+    {
+        if (passphrase.Length is < Passphrases.MinNewBytes or > Passphrases.MaxBytes)
+        {
+            throw new VaultException(VaultErrorKind.Refused, $"A new passphrase has {Passphrases.MinNewBytes} to {Passphrases.MaxBytes} bytes, not {passphrase.Length}; nothing was changed.");
+        }
+    }
 
     private Kek KekFor(string scopeId, long nowMillis, int days)
     {

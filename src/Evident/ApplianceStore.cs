@@ -70,7 +70,17 @@ internal sealed class ApplianceStore : IDisposable
                 throw new RefusedException(stopped ? "The appliance is stopping." : "The vault is open already.");
             }
 
-            EvidentStore store = await Task.Run(() => OpenedStore.TryOpen(options, dataDirectory, log, passphrase, ownership, out string? isSealed) ?? throw new RefusedException(isSealed!)).ConfigureAwait(false);
+            EvidentStore store;
+            try
+            {
+                store = await Task.Run(() => OpenedStore.TryOpen(options, dataDirectory, log, passphrase, ownership, out string? isSealed) ?? throw new RefusedException(isSealed!)).ConfigureAwait(false);
+            }
+            catch (RefusedException refused)
+            {
+                log.Write(LogLevel.Warning, "Evident", $"{actor.Kind} {actor.Id} tried to unseal the vault: {refused.Message}"); // the ledger is closed with the store
+                throw;
+            }
+
             await AdmitAsync(store, actor).ConfigureAwait(false);
             log.Write(LogLevel.Information, "Evident", "the vault was unsealed");
         }

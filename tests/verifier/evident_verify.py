@@ -340,7 +340,7 @@ clock = before!:time after!:time mono_delta_ms!:count confirmed:flag
 compact = from!:name to!:name policy_hash!:hash kept_runs!:count dropped_runs!:count kept_spans!:count dropped_spans!:count
     digests_root:hash
 copy = backup_id!:name head!:{head} manifest_sha256:hash incremental:flag keystore:count
-debug_session = session_id!:name duration_ms:ordinal workflow_id:name until:time
+debug_session = session_id!:name duration_ms:ordinal workflow_id:name until:time payloads:count
 document = version!:name hash!:hash previous_hash:hash items:count changed:name*64
 drop = layer!:traces|vault|outcomes|logs policy_hash!:hash partition:name class:code runs!:count spans!:count payloads:count
     bytes:size digests_root:hash

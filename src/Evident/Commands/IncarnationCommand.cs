@@ -23,6 +23,7 @@ internal static class IncarnationCommand
             "evident ledger accept-incarnation --reason 'disk failure, backup of Tuesday restored, ticket 9421'",
             "evident ledger accept-incarnation --reason 'ticket 9421' --lost 120431 --goes-on-at 118002");
         var data = new DataOptions(command);
+        var passphrase = new PassphraseInput(command);
         Option<string> reason = new("--reason") { Description = "Why; sealed beside the ledger entry.", HelpName = "TEXT", Required = true };
         Option<long?> lost = new("--lost") { Description = "First confirmation: the size of the history that is given up.", HelpName = "SIZE" };
         Option<long?> goesOn = new("--goes-on-at") { Description = "Second confirmation: the size with which the ledger goes on.", HelpName = "SIZE" };
@@ -48,11 +49,12 @@ internal static class IncarnationCommand
 
             ApplianceOptions options = ConfigurationFile.Load(directory, data.Config(parsed));
             LocalUser.KeepFilesPrivate();
+            using Platform.SecretBytes? secret = passphrase.Given(parsed);
             using var log = new ApplianceLog(Microsoft.Extensions.Logging.LogLevel.Warning, parsed.InvocationConfiguration.Error);
             try
             {
                 using LostHistory history = LostHistory.Open(
-                    options.ToStoreOptions(directory), SystemClock.Instance, (message, e) => log.Write(Microsoft.Extensions.Logging.LogLevel.Warning, "Evident.Store", message, e));
+                    options.ToStoreOptions(directory, secret), SystemClock.Instance, (message, e) => log.Write(Microsoft.Extensions.Logging.LogLevel.Warning, "Evident.Store", message, e));
                 TextWriter output = parsed.InvocationConfiguration.Output;
                 LedgerLoss loss = history.Loss;
                 await output.WriteLineAsync(Told(loss));

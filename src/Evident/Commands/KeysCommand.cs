@@ -16,6 +16,7 @@ internal static class KeysCommand
         command.Subcommands.Add(Status());
         command.Subcommands.Add(VaultChanges.Rotate());
         command.Subcommands.Add(SealCommands.SealWith());
+        command.Subcommands.Add(SealCommands.ChangePassphrase());
         return command;
     }
 
@@ -41,12 +42,13 @@ internal static class KeysCommand
             TextWriter output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
             {
-                await output.WriteLineAsync(Encoding.UTF8.GetString(Json(origin, master, files)));
+                await output.WriteLineAsync(Encoding.UTF8.GetString(Json(origin, master, Generation(files), files)));
                 return ExitCode.Done;
             }
 
             await output.WriteLineAsync($"ledger origin: {origin ?? "none yet"}");
             await output.WriteLineAsync($"master key: {master}");
+            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"keystore generation: {Generation(files)}"));
             foreach (FileInfo file in files)
             {
                 await output.WriteLineAsync(string.Create(
@@ -65,10 +67,11 @@ internal static class KeysCommand
 
     public static string Mode(FileSystemInfo file) => Convert.ToString((int)file.UnixFileMode, 8).PadLeft(4, '0');
 
-    private static byte[] Json(string? origin, string master, FileInfo[] files) => Control.Reply.Done(json =>
+    private static byte[] Json(string? origin, string master, long generation, FileInfo[] files) => Control.Reply.Done(json =>
     {
         json.WriteString("ledger_origin"u8, origin);
         json.WriteString("master_key"u8, master);
+        json.WriteNumber("keystore_generation"u8, generation);
         json.WriteStartArray("files"u8);
         foreach (FileInfo file in files)
         {
@@ -83,6 +86,11 @@ internal static class KeysCommand
 
         json.WriteEndArray();
     }).Json;
+
+    // Of the newest key of a keystore that lies there: ksk.gN. 0 when there is none.
+    private static long Generation(FileInfo[] files) => files.Select(static f => f.Name)
+        .Where(static name => name.StartsWith("ksk.g", StringComparison.Ordinal)).Select(static name => long.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : 0)
+        .DefaultIfEmpty().Max();
 
     private static string? Origin(string ledgerDirectory) =>
         Directory.Exists(ledgerDirectory) ? LedgerReader.NewestPublished(ledgerDirectory)?.Split('\n')[0] : null;

@@ -13,24 +13,29 @@ internal sealed class PassphraseInput
 {
     private const int MostRead = Passphrases.MaxBytes + 3; // with its line end, and one byte that is too much
 
-    private readonly Option<string?> file = new("--passphrase-file") { Description = "A file with the passphrase in its only line; nobody but its owner may read it (0600).", HelpName = "FILE" };
+    private readonly string prompt;
+    private readonly Option<string?> file;
+    private readonly Option<int?> descriptor;
 
-    private readonly Option<int?> descriptor = new("--passphrase-fd") { Description = "An open file descriptor with the passphrase, 0 for standard input.", HelpName = "N" };
-
-    public PassphraseInput(Command command)
+    /// <param name="which">Which of two it is, such as <c>new</c>: part of the options' names.</param>
+    public PassphraseInput(Command command, string which = "")
     {
+        string name = which.Length > 0 ? $"--{which}-passphrase" : "--passphrase", what = which.Length > 0 ? $"{which} passphrase" : "passphrase";
+        prompt = char.ToUpperInvariant(what[0]) + what[1..] + ": ";
+        file = new(name + "-file") { Description = $"A file with the {what} in its only line; nobody but its owner may read it (0600).", HelpName = "FILE" };
+        descriptor = new(name + "-fd") { Description = $"An open file descriptor with the {what}, 0 for standard input.", HelpName = "N" };
         descriptor.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int?>() is < 0 or 1 or 2)
             {
-                result.AddError("--passphrase-fd takes the number of a descriptor that can be read: 0, or 3 and above.");
+                result.AddError($"{name}-fd takes the number of a descriptor that can be read: 0, or 3 and above.");
             }
         });
         command.Validators.Add(result =>
         {
             if (result.GetResult(file) is { Implicit: false } && result.GetResult(descriptor) is { Implicit: false })
             {
-                result.AddError("one of --passphrase-file and --passphrase-fd is enough.");
+                result.AddError($"one of {name}-file and {name}-fd is enough.");
             }
         });
         command.Options.Add(file);
@@ -56,10 +61,10 @@ internal sealed class PassphraseInput
 
         if (Console.IsInputRedirected)
         {
-            throw new RefusedException("There is no terminal to type the passphrase on: name a file with --passphrase-file or a descriptor with --passphrase-fd.");
+            throw new RefusedException($"There is no terminal to type the passphrase on: name a file with {file.Name} or a descriptor with {descriptor.Name}.");
         }
 
-        SecretBytes typed = Typed("Passphrase: ");
+        SecretBytes typed = Typed(prompt);
         if (!isNew)
         {
             return typed;

@@ -63,6 +63,24 @@ internal static class SealCommands
         return command;
     }
 
+    public static Command ChangePassphrase()
+    {
+        Command command = CommandLine.Command("change-passphrase",
+            "Seals the vault's master key under another passphrase. Copies of keys/master.sealed from before still open with the passphrase before.",
+            "evident keys change-passphrase", "evident keys change-passphrase --passphrase-file /run/secrets/old --new-passphrase-file /run/secrets/new");
+        var data = new DataOptions(command);
+        PassphraseInput passphrase = new(command), next = new(command, "new");
+        command.SetAction(async (parsed, cancel) =>
+        {
+            using SecretBytes old = passphrase.Read(parsed, isNew: false), fresh = next.Read(parsed, isNew: true);
+            var operation = new Operation(VaultOperation.ChangePassphrase, Secret: VaultOperation.Both(old, fresh));
+            Check(await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), operation, cancel), operation);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync("The master key is under the new passphrase.");
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
     private static async Task AskApplianceAsync(string dataDirectory, Operation operation, CancellationToken cancel) => Check(
         await Asking.TryAskServerAsync(dataDirectory, operation, cancel)
             ?? throw new RefusedException($"No appliance runs on '{dataDirectory}'; name the data directory with --data or EVIDENT_DATA."),

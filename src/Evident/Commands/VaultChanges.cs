@@ -6,14 +6,14 @@ namespace Evident.Commands;
 /// <summary><c>evident vault shred | hold | confirm-clock</c> and <c>evident keys rotate</c>: what changes the vault, through the running appliance or in process.</summary>
 internal static class VaultChanges
 {
-    private static readonly string[] Selectors = ["ref", "run", "tenant"];
+    private static readonly string[] Held = ["ref", "run", "tenant"], Erased = ["ref", "run", "user", "tenant"];
 
     public static Command Shred()
     {
         Command command = CommandLine.Command("shred",
             "Erases payloads before their day: the key that they share with others is replaced and destroyed. The intent is a ledger entry before, the receipt one after.",
-            "evident vault shred --run run_01J3K6 --reason 'erasure request 118'");
-        Selection selection = new(command);
+            "evident vault shred --run run_01J3K6 --reason 'erasure request 118'", "evident vault shred --user u_0f3c9b0a61d24e7c8a5b9e3f12d47c60 --reason 'erasure request 119'");
+        Selection selection = new(command, Erased);
         Option<string> reason = Reason(command, required: true);
         return Asks(command, parsed => new Operation(VaultOperation.Shred, selection.Read(parsed), parsed.GetValue(reason)));
     }
@@ -22,7 +22,7 @@ internal static class VaultChanges
     {
         Command command = CommandLine.Command("hold", "Legal holds: what is held neither expires nor can be erased.", "evident vault hold list");
         Command add = CommandLine.Command("add", "Places a hold; a ledger entry says who and why.", "evident vault hold add --run run_01J3K6 --reason 'case 2026-17'");
-        Selection selection = new(add);
+        Selection selection = new(add, Held);
         Option<string> why = Reason(add, required: true);
         command.Subcommands.Add(Asks(add, parsed => new Operation(VaultOperation.Hold, selection.Read(parsed), parsed.GetValue(why))));
         Command release = CommandLine.Command("release", "Releases a hold; a ledger entry says who and why.", "evident vault hold release 5f1c… --reason 'case closed'");
@@ -129,16 +129,22 @@ internal static class VaultChanges
         return reason;
     }
 
-    /// <summary>Exactly one of --ref, --run and --tenant.</summary>
+    /// <summary>Exactly one of what can be selected.</summary>
     private sealed class Selection
     {
         private readonly List<(string By, Option<string> Option)> options = [];
 
-        public Selection(Command command)
+        public Selection(Command command, string[] selectors)
         {
-            foreach (string by in Selectors)
+            foreach (string by in selectors)
             {
-                Option<string> option = new("--" + by) { Description = by == "ref" ? "One payload." : by == "run" ? "Every payload of a run." : "Every payload of a tenant.", HelpName = by.ToUpperInvariant() };
+                Option<string> option = new("--" + by) { Description = by switch
+                {
+                    "ref" => "One payload.",
+                    "run" => "Every payload of a run.",
+                    "user" => "Every payload of the runs that name an end user, by the pseudonym that the page shows.",
+                    _ => "Every payload of a tenant, and the keys of its pseudonyms.",
+                }, HelpName = by.ToUpperInvariant() };
                 options.Add((by, option));
                 command.Options.Add(option);
             }
@@ -147,7 +153,7 @@ internal static class VaultChanges
             {
                 if (options.FindAll(o => result.GetResult(o.Option) is { Implicit: false }).Count != 1)
                 {
-                    result.AddError("exactly one of --ref, --run and --tenant says what is meant.");
+                    result.AddError($"exactly one of {string.Join(", ", selectors.Select(static by => "--" + by))} says what is meant.");
                 }
             });
         }
@@ -158,7 +164,7 @@ internal static class VaultChanges
             {
                 if (parsed.GetValue(option) is { } value)
                 {
-                    return $"{by}:{value}";
+                    return $"{(by == "user" ? "subject" : by)}:{value}"; // as the ledger calls it
                 }
             }
 

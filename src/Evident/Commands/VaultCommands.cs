@@ -27,7 +27,8 @@ internal static class VaultCommands
     {
         Command command = CommandLine.Command("read", 
             "Writes the ledger entry, waits until it is durable, then prints the payload's bytes and nothing else.",
-            "evident vault read vr_01ARZ3NDEKTSV4RRFFQ69G5FAV --reason 'ticket 9421: wrong refund'");
+            "evident vault read vr_01ARZ3NDEKTSV4RRFFQ69G5FAV --reason 'ticket 9421: wrong refund'",
+            "evident vault read vr_01ARZ3NDEKTSV4RRFFQ69G5FAV --range 0-65535 --reason 'ticket 9421: how it begins'");
         var data = new DataOptions(command);
         Argument<string> reference = CommandLine.Text("REF", "The reference that the trace keeps, vr_ and 26 characters.");
         Option<string> reason = new("--reason") { Description = "Why; sealed beside the ledger entry.", HelpName = "TEXT", Required = true };
@@ -38,11 +39,20 @@ internal static class VaultCommands
                 result.AddError($"--reason takes 1 to {Operation.MaxReasonChars} characters.");
             }
         });
+        Option<string?> range = new("--range") { Description = "Only these bytes, counted from 0: FIRST-LAST, or FIRST- up to the end.", HelpName = "FIRST-LAST" };
+        range.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } text && !VaultOperation.TryRange(text, out _))
+            {
+                result.AddError($"--range takes FIRST-LAST or FIRST-, both counted from 0, not '{text}'.");
+            }
+        });
         command.Arguments.Add(reference);
         command.Options.Add(reason);
+        command.Options.Add(range);
         command.SetAction(async (parsed, cancel) =>
         {
-            var operation = new Operation(Operation.VaultRead, parsed.GetValue(reference), parsed.GetValue(reason));
+            var operation = new Operation(Operation.VaultRead, parsed.GetValue(range) is { } part ? $"{parsed.GetValue(reference)} {part}" : parsed.GetValue(reference), parsed.GetValue(reason));
             Reply reply = Checked(await Asking.AskAsync(data.Directory(parsed), data.Config(parsed), operation, cancel));
             if (ReferenceEquals(parsed.InvocationConfiguration.Output, Console.Out))
             {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Evident.Ledger;
 using Evident.Platform;
 using Evident.Store;
+using Evident.Vault;
 
 namespace Evident.Commands;
 
@@ -43,10 +44,24 @@ internal static class VerifyCommand
         };
         Option<bool> vault = new("--vault")
         {
-            Description = "Also looks in the vault for every payload that the ledger names, by reference and commitment; no key is used. PATH is the data directory.",
+            Description = "Also looks in the vault for every payload that the ledger names, by reference and commitment; no key is used without --keys. PATH is the data directory.",
         };
         Option<bool> json = new("--json") { Description = "Prints the report as JSON." };
         command.Arguments.Add(path);
+        Option<string?> keys = new("--keys")
+        {
+            Description = "With --vault: also opens every sealed body with the keys in this directory (keys/ of the data directory) and compares it with its commitment. Nothing of it is shown or written.",
+            HelpName = "DIR",
+        };
+        var passphrase = new PassphraseInput(command);
+        keys.Validators.Add(result =>
+        {
+            if (result.GetResult(vault) is null or { Implicit: true })
+            {
+                result.AddError("--keys goes with --vault.");
+            }
+        });
+        command.Options.Add(keys);
         foreach (Option option in new Option[] { heads, disclosed, policy, cosign, tail, report, unanchored, notes, index, traces, vault, json })
         {
             command.Options.Add(option);
@@ -81,6 +96,7 @@ internal static class VerifyCommand
 
         command.SetAction(async (parsed, cancel) =>
         {
+            using SecretBytes? secret = passphrase.Given(parsed);
             var audits = new List<Func<AuditContext, IEnumerable<Finding>>>();
             if (parsed.GetValue(index))
             {
@@ -94,7 +110,7 @@ internal static class VerifyCommand
 
             if (parsed.GetValue(vault))
             {
-                audits.Add(VaultAudit.Of(parsed.GetValue(path)!));
+                audits.Add(VaultAudit.Of(parsed.GetValue(path)!, parsed.GetValue(keys) is { } directory ? () => OpenVault(parsed.GetValue(path)!, directory, secret) : null));
             }
 
             using ProgressBar? bar = Console.IsErrorRedirected ? null : new ProgressBar(parsed.InvocationConfiguration.Error, TimeProvider.System);
@@ -138,4 +154,7 @@ internal static class VerifyCommand
         });
         return command;
     }
+
+    private static VaultReader OpenVault(string dataDirectory, string keysDirectory, SecretBytes? passphrase) => VaultReader.Open(
+        new VaultOptions { Directory = Path.Combine(dataDirectory, "vault"), KeysDirectory = keysDirectory, Passphrase = passphrase, MasterCredential = Control.OpenedStore.Credential }, SystemClock.Instance);
 }

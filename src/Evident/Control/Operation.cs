@@ -198,7 +198,9 @@ internal sealed class Operations(EvidentStore store)
 
     private async Task<Reply> ReadAsync(Operation operation, Actor actor, CancellationToken cancel)
     {
-        if (operation.Reference is not { Length: > 0 and <= Operation.MaxReferenceChars } reference
+        string[] asked = (operation.Reference ?? "").Split(' ', 2); // the reference, and which part of it
+        (long First, int Count) part = default;
+        if (asked is not [{ Length: > 0 and <= Operation.MaxReferenceChars } reference, ..] || (asked.Length > 1 && !VaultOperation.TryRange(asked[1], out part))
             || operation.Reason is not { Length: <= Operation.MaxReasonChars } reason
             || string.IsNullOrWhiteSpace(reason))
         {
@@ -207,7 +209,7 @@ internal sealed class Operations(EvidentStore store)
 
         try
         {
-            Vault.VaultPayload payload = await store.ReadPayloadAsync(reference, reason, actor, cancel); // in the ledger, durable, from here on
+            Vault.VaultPayload payload = await store.ReadPayloadAsync(reference, asked.Length > 1 ? part : null, reason, actor, cancel); // in the ledger, durable, from here on
             return Reply.Done(
                 json =>
                 {
@@ -222,7 +224,7 @@ internal sealed class Operations(EvidentStore store)
         {
             return Reply.Refused($"vault read of {reference} was refused ({e.Code}): {e.Message}");
         }
-        catch (StoreStoppedException e)
+        catch (Exception e) when (e is StoreStoppedException or ArgumentException)
         {
             return Reply.Refused($"vault read of {reference} was refused: {e.Message}");
         }

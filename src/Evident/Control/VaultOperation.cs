@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Globalization;
 using System.Text.Json;
 using Evident.Platform;
 using Evident.Store;
@@ -10,9 +12,25 @@ namespace Evident.Control;
 /// </summary>
 internal static class VaultOperation
 {
-    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate", Disclose = "vault.disclose", SealWith = "keys.seal-with";
+    public const string Rotate = "keys.rotate", ConfirmClock = "vault.confirm-clock", Shred = "vault.shred", Hold = "vault.hold", Release = "vault.release", Holds = "vault.holds", Certificate = "vault.certificate", Disclose = "vault.disclose", SealWith = "keys.seal-with", ChangePassphrase = "keys.change-passphrase";
 
     public const int MaxReferenceChars = 256;
+
+    /// <summary>Bytes of a payload as FIRST-LAST or FIRST-, from 0; as first byte and how many at most.</summary>
+    public static bool TryRange(string text, out (long First, int Count) range)
+    {
+        int dash = text.IndexOf('-', StringComparison.Ordinal);
+        long last = int.MaxValue - 1L;
+        range = default;
+        if (dash < 1 || !long.TryParse(text.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out long first)
+            || (dash + 1 < text.Length && !long.TryParse(text.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out last)) || last < first)
+        {
+            return false;
+        }
+
+        range = (first, (int)Math.Min(last - first + 1, int.MaxValue));
+        return true;
+    }
 
     /// <summary>Null when the operation is none of these.</summary>
     public static async Task<Reply?> TryRunAsync(EvidentStore store, Operation operation, Actor actor, CancellationToken cancel)
@@ -27,6 +45,8 @@ internal static class VaultOperation
                     return Reply.Done(json => json.WriteNumber("keystore_generation"u8, generation));
                 case SealWith:
                     return await SealWithAsync(acts, operation, actor);
+                case ChangePassphrase:
+                    return await ChangePassphraseAsync(acts, operation, actor);
                 case ConfirmClock:
                     await acts.ConfirmClockAsync(actor);
                     return Reply.Done(json => json.WriteString("clock"u8, "confirmed"));
@@ -83,6 +103,30 @@ internal static class VaultOperation
         return Reply.Done(json => json.WriteString("custody"u8, acts.Custody.ToName()));
     }
 
+    /// <summary>Two passphrases in one secret: length of the first as two bytes, big-endian, then both.</summary>
+    public static byte[] Both(SecretBytes passphrase, SecretBytes next)
+    {
+        byte[] both = new byte[2 + passphrase.Length + next.Length];
+        BinaryPrimitives.WriteUInt16BigEndian(both, (ushort)passphrase.Length);
+        passphrase.Span.CopyTo(both.AsSpan(2));
+        next.Span.CopyTo(both.AsSpan(2 + passphrase.Length));
+        return both;
+    }
+
+    private static async Task<Reply> ChangePassphraseAsync(VaultActs acts, Operation operation, Actor actor)
+    {
+        byte[] both = operation.Secret ?? [];
+        int first = both.Length > 2 ? BinaryPrimitives.ReadUInt16BigEndian(both) : 0, second = both.Length - 2 - first;
+        if (first is 0 or > Passphrases.MaxBytes || second is <= 0 or > Passphrases.MaxBytes)
+        {
+            return Reply.Refused($"{ChangePassphrase} needs the passphrase in use and the new one, each of 1 to {Passphrases.MaxBytes} bytes.");
+        }
+
+        using SecretBytes passphrase = SecretBytes.CopyAndZero(both.AsSpan(2, first)), next = SecretBytes.CopyAndZero(both.AsSpan(2 + first));
+        await acts.ChangePassphraseAsync(passphrase, next, actor);
+        return Reply.Done(json => json.WriteString("custody"u8, acts.Custody.ToName()));
+    }
+
     private static async Task<Reply> ShredAsync(VaultActs acts, Operation operation, Actor actor, CancellationToken cancel)
     {
         var (by, value) = Selected(operation);
@@ -99,7 +143,7 @@ internal static class VaultOperation
     private static (string By, string Value) Selected(Operation operation) =>
         operation.Reference is { Length: <= MaxReferenceChars } selected && selected.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && colon + 1 < selected.Length
             ? (selected[..colon], selected[(colon + 1)..])
-            : throw new VaultActRefusedException($"it needs what is selected, ref, run or tenant and a value of {MaxReferenceChars} characters at most.");
+            : throw new VaultActRefusedException($"it needs what is selected, ref, run, subject or tenant, and a value of {MaxReferenceChars} characters at most.");
 
     private static string Words(Operation operation) => operation.Reason is { Length: <= Operation.MaxReasonChars } reason && !string.IsNullOrWhiteSpace(reason)
         ? reason

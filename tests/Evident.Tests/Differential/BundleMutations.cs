@@ -236,7 +236,7 @@ internal static class BundleMutations
                 string member = Pick(["from", "to", "withheld", "v", "origin", "export_id", "created", "tool", "size", "root", "bytes", "sha256", "name", "tenant_id"], random);
                 return ForgedLedger.Get(json, member) is not { } now ? json : ForgedLedger.Set(json, member, long.TryParse(now, out long number)
                     ? Pick([$"{number + 1}", $"{Math.Max(0, number - 1)}", "0", "1", "-1", "01", "9007199254740992"], random)
-                    : Pick(["\"\"", "\"x\"", "\"../x\"", "\"a/b\"", now.Replace(now[^2], now[^2] == '0' ? '1' : '0'), "0"], random));
+                    : Pick(["\"\"", "\"x\"", "\"../x\"", "\"a/b\"", now.Length < 2 ? now : now.Replace(now[^2], now[^2] == '0' ? '1' : '0'), "0"], random));
             case 2:
                 return json.Replace("}],\"from\"", "},{\"bytes\":1,\"name\":\"zz\",\"sha256\":\"sha256:" + new string('0', 64) + "\"}],\"from\"", StringComparison.Ordinal);
             case 3:

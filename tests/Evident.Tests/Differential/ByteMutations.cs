@@ -253,7 +253,7 @@ internal static class ByteMutations
 
         string[] values = long.TryParse(now, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number)
             ? [$"{number + 1}", $"{Math.Max(0, number - 1)}", "0", "1", "7", "9007199254740991", "9007199254740992", "-1", "01", "1.0", "1e3", "null", "true", "\"1\"", "33", "64"]
-            : [now.Replace(now[^2], now[^2] == '0' ? '1' : '0'), "\"\"", "\"x\"", "\"" + now[1..^1] + "0\"", "0", "\"ledger.epoch\"", "\"alert.closed\"", "\"2026-02-30T00:00:00.000Z\"",
+            : [now.Length < 2 ? now : now.Replace(now[^2], now[^2] == '0' ? '1' : '0'), "\"\"", "\"x\"", "\"" + now.Trim('"') + "0\"", "0", "\"ledger.epoch\"", "\"alert.closed\"", "\"2026-02-30T00:00:00.000Z\"",
                 "\"sha256:" + new string('0', 64) + "\"", "\"operator\"", "\"key_lost\"", "\"stopping\"", "\"started\""];
         return ForgedLedger.Set(line, member, Pick(values, random)!);
     }

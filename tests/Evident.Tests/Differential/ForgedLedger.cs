@@ -112,8 +112,8 @@ internal sealed class ForgedLedger
         }
 
         at += member.Length + 3;
-        int end = line[at] == '"' ? line.IndexOf('"', at + 1) + 1 : line.IndexOfAny([',', '}'], at);
-        return line[..at] + value + line[end..];
+        int end = EndOf(line, at);
+        return end < 0 ? line : line[..at] + value + line[end..];
     }
 
     public static string? Get(string line, string member)
@@ -125,7 +125,21 @@ internal sealed class ForgedLedger
         }
 
         at += member.Length + 3;
-        return line[at] == '"' ? line[at..(line.IndexOf('"', at + 1) + 1)] : line[at..line.IndexOfAny([',', '}'], at)];
+        int end = EndOf(line, at);
+        return end < 0 ? null : line[at..end];
+    }
+
+    // Behind a text, a number or a word; -1 where the line was cut before it.
+    private static int EndOf(string line, int at)
+    {
+        if (at >= line.Length || line[at] != '"')
+        {
+            int end = at >= line.Length ? -1 : line.IndexOfAny([',', '}'], at);
+            return end == at ? -1 : end;
+        }
+
+        int quote = line.IndexOf('"', at + 1);
+        return quote < 0 ? -1 : quote + 1;
     }
 
     /// <summary>Writes segments, and when it republishes also the notes, into the case.</summary>

@@ -67,7 +67,7 @@ public sealed class PayloadFormTests
         using var directory = new TemporaryVault();
         using VaultStore vault = directory.Open();
         var workspace = new WorkspaceEntry(0, "default", new byte[32]);
-        var scope = new ScopeEntry(0, workspace, false, Convert.FromHexString("000102030405060708090a0b0c0d0e0f"), default, new byte[32], new byte[32]);
+        var scope = new ScopeEntry(0, workspace, ScopeKind.Tenant, Convert.FromHexString("000102030405060708090a0b0c0d0e0f"), default, new byte[32], new byte[32]);
         byte[] random = [.. Enumerable.Range(0, 128).Select(i => (byte)i)], kek = [.. Enumerable.Range(128, 32).Select(i => (byte)i)];
         byte[] reference = new byte[29], commitment = new byte[32];
         using SealedBatch batch = vault.NewBatch();
