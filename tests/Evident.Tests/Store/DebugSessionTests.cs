@@ -49,6 +49,19 @@ public sealed class DebugSessionTests
     private static void Until(Func<bool> done) => Assert.True(SpinWait.SpinUntil(done, 10_000), "it did not happen within 10 s");
 
     [Fact]
+    public void Its_end_says_how_many_payloads_were_captured()
+    {
+        using var at = new TemporaryStore();
+        Sends(at);
+        var session = Open(at);
+        Assert.Equal(InFull, Sends(at));
+        Assert.Equal(InFull, Sends(at));
+        Assert.Equal(Redacted, Sends(at, tenant: "globex"));
+        Close(at, session.Id, Anna);
+        Assert.Equal(4, Told(at)[^1].Json.GetProperty("session").GetProperty("payloads").GetInt64()); // input and attributes of two spans
+    }
+
+    [Fact]
     public void Nothing_is_captured_in_full_before_a_second_person_approves()
     {
         using var at = new TemporaryStore();

@@ -136,6 +136,137 @@ public sealed class RetentionTests
     private static StoreOptions With(StoreOptions o, Action<string> step) => new() { DataDirectory = o.DataDirectory, Tools = o.Tools, IdleMillis = 2, SweepMinutes = 0, ShredStep = step };
 
     [Fact]
+    public async Task Every_payload_of_an_end_user_is_erased_and_nobody_elses()
+    {
+        using var at = new TemporaryStore();
+        at.Send([.. Run(1).Select(s => s.With(("user.id", "mrs.planted@mail.example")))]);
+        at.Send([Run(2)[0].With(("user.id", "mrs.planted@mail.example")), Run(2)[1]]); // named on the root alone
+        at.Send([.. Run(3).Select(s => s.With(("user.id", "somebody else")))]);
+        string[] erased = [ArgsOf(at, 1), ArgsOf(at, 2)];
+        string other = ArgsOf(at, 3);
+        string user = at.Store.GetTrace(Sent.TraceOf(1), default)!.Spans[0].Attributes.Single(a => a.Key == "actor.user_id").Value.Value.Text!;
+        Assert.StartsWith("u_", user, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<VaultActRefusedException>(() => at.Store.VaultActs.ShredAsync("subject", "mrs.planted@mail.example", "request 118", Auditor, default));
+        var receipt = await at.Store.VaultActs.ShredAsync("subject", user, "request 118", Auditor, default);
+        Assert.Equal(2, receipt.Payloads);
+        foreach (string one in erased) Assert.Equal("shredded", await Read(at, one));
+        Assert.Contains("run 3", await Read(at, other), StringComparison.Ordinal);
+        var intent = Assert.Single(Of(at, "vault.shred.intent")).GetProperty("shred");
+        Assert.Equal(("subject", user), (intent.GetProperty("by").GetString(), intent.GetProperty("value").GetString()));
+        Verified(at);
+    }
+
+    [Fact]
+    public async Task A_tenant_whose_payloads_are_over_can_still_be_erased_with_its_pseudonyms()
+    {
+        using var at = new TemporaryStore();
+        at.Send([.. Run(1).Select(s => s.With(("user.id", "mrs.planted@mail.example")))]);
+        await at.Store.VaultActs.ShredAsync("tenant", "acme", "off-boarding", Auditor, default);
+        at.Send([.. Run(2).Select(s => s.With(("user.id", "mrs.planted@mail.example")))]);
+        string User(ulong trace) => at.Store.GetTrace(Sent.TraceOf(trace), default)!.Spans[0].Attributes.Single(a => a.Key == "actor.user_id").Value.Value.Text!;
+        Assert.NotEqual(User(1), User(2)); // the key of the first is gone
+        await at.Store.VaultActs.ShredAsync("tenant", "acme", "off-boarding", Auditor, default);
+        Assert.Equal(0, (await at.Store.VaultActs.ShredAsync("tenant", "acme", "and again", Auditor, default)).Payloads);
+        Verified(at);
+    }
+
+    [Fact]
+    public async Task A_part_of_a_payload_is_read_and_the_entry_says_which()
+    {
+        using var at = new TemporaryStore();
+        at.Send(Run(1));
+        string reference = ArgsOf(at, 1), whole = await Read(at, reference);
+        var part = await at.Store.ReadPayloadAsync(reference, (3, 5), "test", Auditor, default);
+        Assert.Equal(whole[3..8], Encoding.UTF8.GetString(part.Plaintext));
+        part = await at.Store.ReadPayloadAsync(reference, (3, 5_000), "test", Auditor, default);
+        Assert.Equal(whole[3..], Encoding.UTF8.GetString(part.Plaintext));
+        await Assert.ThrowsAsync<ArgumentException>(() => at.Store.ReadPayloadAsync(reference, (whole.Length, 1), "test", Auditor, default));
+        Assert.Equal([null, 3L, 3L], Of(at, "vault.read").Select(e => e.GetProperty("vault").TryGetProperty("first_byte", out var first) ? first.GetInt64() : (long?)null));
+        Verified(at);
+    }
+
+    [Fact]
+    public async Task Holds_come_back_from_the_ledger_when_their_file_is_gone()
+    {
+        using var at = new TemporaryStore();
+        at.Send(Run(1));
+        at.Send(Run(2));
+        string held = ArgsOf(at, 1);
+        string hold = await at.Store.VaultActs.HoldAsync("run", "run-1", "case 17", Auditor);
+        string released = await at.Store.VaultActs.HoldAsync("run", "run-2", "case 18", Auditor);
+        await at.Store.VaultActs.ReleaseAsync(released, "closed", Auditor);
+        at.Close();
+        string file = Path.Combine(at.Data, "vault", "holds.json");
+        File.Delete(file);
+        at.Reopen();
+        Assert.Equal((hold, "run", "run-1"), at.Store.VaultActs.Holds.Select(h => (h.Id, h.By, h.Value)).Single());
+        Assert.True(File.Exists(file));
+        at.Clock.Now += TimeSpan.FromDays(2);
+        at.Store.VaultActs.Sweep(default);
+        Assert.Contains("run 1", await Read(at, held), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("damaged")]
+    [InlineData("gone")]
+    public async Task What_a_day_that_cannot_be_read_names_is_kept_as_a_failure_is(string day)
+    {
+        using var at = new TemporaryStore();
+        at.Send(Run(1));
+        string unknown = ArgsOf(at, 1);
+        at.Clock.Now += TimeSpan.FromDays(1);
+        at.Send(Run(2));
+        string known = ArgsOf(at, 2);
+        at.Close();
+        string file = Path.Combine(at.Data, "traces", "2026-05-06.db");
+        foreach (string side in Directory.GetFiles(Path.GetDirectoryName(file)!, "2026-05-06.db-*")) File.Delete(side);
+        if (day == "gone")
+        {
+            File.Delete(file);
+        }
+        else
+        {
+            byte[] bytes = File.ReadAllBytes(file);
+            bytes.AsSpan(100).Fill(0xa5);
+            File.WriteAllBytes(file, bytes);
+        }
+
+        at.Reopen();
+        at.Clock.Now += TimeSpan.FromDays(2);
+        at.Store.VaultActs.Sweep(default);
+        Assert.Contains("run 1", await Read(at, unknown), StringComparison.Ordinal);
+        Assert.Equal("not_found", await Read(at, known));
+    }
+
+    [Fact]
+    public void Steps_of_the_clock_within_a_boot_add_up_and_a_missing_file_is_no_pardon()
+    {
+        using var at = new TemporaryStore();
+        at.Send(Run(1));
+        at.Store.VaultActs.Sweep(default);
+        for (int i = 0; i < 2; i++)
+        {
+            at.Clock.Jump(TimeSpan.FromMinutes(29));
+            at.Store.VaultActs.Sweep(default);
+            Assert.False(at.Store.VaultActs.Retention.Suspended);
+        }
+
+        at.Clock.Jump(TimeSpan.FromMinutes(29));
+        at.Store.VaultActs.Sweep(default);
+        Assert.True(at.Store.VaultActs.Retention.Suspended);
+
+        at.Clock.Jump(TimeSpan.FromMinutes(-29));
+        at.Store.VaultActs.Sweep(default);
+        Assert.False(at.Store.VaultActs.Retention.Suspended);
+        at.Close();
+        File.Delete(Path.Combine(at.Data, "clock"));
+        at.Clock.Jump(TimeSpan.FromDays(10));
+        at.Reopen();
+        at.Store.VaultActs.Sweep(default);
+        Assert.True(at.Store.VaultActs.Retention.Suspended);
+    }
+
+    [Fact]
     public async Task A_clock_that_is_set_forward_ends_nothing_until_a_person_confirms_it()
     {
         using var at = new TemporaryStore();

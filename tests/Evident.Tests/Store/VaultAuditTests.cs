@@ -23,10 +23,13 @@ public sealed class VaultAuditTests
         return at;
     }
 
-    private static (int Code, string Findings) Audit(TemporaryStore at)
+    private static VaultReader Keys(TemporaryStore at) => VaultReader.Open(
+        new VaultOptions { Directory = Path.Combine(at.Data, "vault"), KeysDirectory = Path.Combine(at.Data, "keys") }, at.Clock);
+
+    private static (int Code, string Findings) Audit(TemporaryStore at, bool withKeys = false)
     {
         at.Close();
-        var report = LedgerVerifier.Verify(new VerifyRequest { Path = at.Data, Audits = [VaultAudit.Of(at.Data)] });
+        var report = LedgerVerifier.Verify(new VerifyRequest { Path = at.Data, Audits = [VaultAudit.Of(at.Data, withKeys ? () => Keys(at) : null)] });
         return (report.ExitCode, string.Join(" | ", report.Findings));
     }
 
@@ -43,6 +46,23 @@ public sealed class VaultAuditTests
         var (code, findings) = Audit(at);
         Assert.True(code == Verdict.Unanchored, findings);
         Assert.Contains("the 3 payloads that the ledger names", findings, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_body_that_was_exchanged_for_one_of_equal_length_is_found_with_the_keys()
+    {
+        using var at = Filled();
+        var (code, findings) = Audit(at, withKeys: true);
+        Assert.True(code == Verdict.Unanchored, findings);
+        Assert.Contains("3 bodies were opened and met their commitments, 0 wraps are under keys that are not there", findings, StringComparison.Ordinal);
+        Edit(Bodies(at), b => { b[^20] ^= 1; return b; });
+        Assert.Equal(Verdict.Unanchored, Audit(at).Code);
+        (code, findings) = Audit(at, withKeys: true);
+        Assert.True(code == Verdict.VaultMismatch, $"{code} {findings}");
+        Assert.Contains("a chunk of its body was changed", findings, StringComparison.Ordinal);
+
+        Directory.Delete(Path.Combine(at.Data, "keys"), recursive: true);
+        Assert.Equal(Verdict.Incomplete, Audit(at, withKeys: true).Code); // "I could not look" is not "this was altered"
     }
 
     public static TheoryData<string, string> Damages => new()

@@ -183,6 +183,43 @@ public sealed class MasterKeyTests
         Assert.False(File.Exists(Path.Combine(directory.KeysDirectory, leftover)));
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("master.sealed.change")]
+    [InlineData("master.sealed.changed")]
+    public void A_passphrase_is_exchanged_in_one_step(string? crashAt)
+    {
+        const string next = "two horses, no battery";
+        using var directory = new TemporaryVault();
+        string payload;
+        using (VaultStore vault = directory.Open(passphrase: Passphrase))
+        {
+            payload = TemporaryVault.Put(vault, "acme", "input", [9]);
+            Assert.Equal(VaultErrorKind.Unopenable, VaultStoreTests.Kind(() => vault.ChangePassphrase(Secret("not the passphrase"), Secret(next))));
+            Assert.Equal(VaultErrorKind.Refused, VaultStoreTests.Kind(() => vault.ChangePassphrase(Secret(Passphrase), Secret("short"))));
+            Assert.Equal([9], vault.Read(payload).Plaintext);
+        }
+
+        using (VaultStore vault = directory.Open(step => { if (step == crashAt) throw new Crash(); }, passphrase: Passphrase))
+        {
+            if (crashAt is null)
+            {
+                vault.ChangePassphrase(Secret(Passphrase), Secret(next));
+            }
+            else
+            {
+                Assert.Equal(VaultErrorKind.Poisoned, VaultStoreTests.Kind(() => vault.ChangePassphrase(Secret(Passphrase), Secret(next))));
+            }
+        }
+
+        bool changed = crashAt != "master.sealed.change";
+        Assert.Equal(VaultErrorKind.Unopenable, VaultStoreTests.Kind(() => directory.Open(passphrase: changed ? Passphrase : next)));
+        using (VaultStore vault = directory.Open(passphrase: changed ? next : Passphrase))
+        {
+            Assert.Equal([9], vault.Read(payload).Plaintext);
+        }
+    }
+
     [Fact]
     public void A_credential_is_the_key_or_the_passphrase()
     {
