@@ -1619,7 +1619,10 @@ class Around:
 
     def read(self, files, path):
         try:
-            return parse_note(files.read(path, MAX_NOTE))
+            note = parse_note(files.read(path, MAX_NOTE))
+            if not note.signatures:
+                raise Malformed("no signature")
+            return note
         except Malformed as wrong:
             self.report.find(34, path, str(wrong))
         except OSError as error:
