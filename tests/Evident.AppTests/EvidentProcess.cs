@@ -191,17 +191,17 @@ public sealed class EvidentProcess : IDisposable
 
     private async Task ReadOutput()
     {
-        const string prefix = "evident: ready on ";
+        const string ready = "evident: ready on ", isSealed = "evident: sealed on "; // what follows the address of a sealed one is for people
         var buffer = new byte[64 * 1024];
         int read;
         while ((read = await process.StandardOutput.BaseStream.ReadAsync(buffer)) > 0)
         {
             lock (output) output.Write(buffer, 0, read);
-            if (ready.Task.IsCompleted || output.Length > 64 * 1024) continue;
-            var line = Output.Split('\n').SkipLast(1).FirstOrDefault(l => l.StartsWith(prefix, StringComparison.Ordinal));
+            if (this.ready.Task.IsCompleted || output.Length > 64 * 1024) continue;
+            var line = Output.Split('\n').SkipLast(1).FirstOrDefault(l => l.StartsWith(ready, StringComparison.Ordinal) || l.StartsWith(isSealed, StringComparison.Ordinal));
             if (line is null) continue;
             TimeToReady = Stopwatch.GetElapsedTime(Started);
-            ready.TrySetResult(line[prefix.Length..].Trim().TrimEnd('/'));
+            this.ready.TrySetResult(line[(line.IndexOf(" on ", StringComparison.Ordinal) + 4)..].Split(',')[0].Trim().TrimEnd('/'));
         }
     }
 

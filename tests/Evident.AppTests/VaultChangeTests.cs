@@ -94,7 +94,7 @@ public sealed class VaultChangeTests
         foreach (string[] wrong in (string[][])[[], ["--run", "a", "--ref", "b"]])
         {
             var ran = EvidentProcess.Run(["vault", "shred", .. wrong, "--reason", "x", "--data", place.Data]);
-            Assert.True(ran.Code == 64 && ran.Error.Contains("exactly one of --ref, --run and --tenant", StringComparison.Ordinal), ran.ToString());
+            Assert.True(ran.Code == 64 && ran.Error.Contains("exactly one of --ref, --run, --user, --tenant", StringComparison.Ordinal), ran.ToString());
         }
     }
 }
