@@ -10,16 +10,16 @@ public static class OtlpResponse
     public static byte[] Success(bool json) => json ? "{}"u8.ToArray() : [];
 
     /// <summary>The reply to a request that was stored but for <paramref name="rejected"/> spans.</summary>
-    public static byte[] To(long rejected, string? reason, bool json, bool logs = false) => rejected > 0 || reason is not null ? PartialSuccess(json, rejected, reason ?? "", logs) : Success(json);
+    public static byte[] To(long rejected, string? reason, bool json, OtlpSignal signal = OtlpSignal.Traces) => rejected > 0 || reason is not null ? PartialSuccess(json, rejected, reason ?? "", signal) : Success(json);
 
     /// <summary>Some spans were refused and must not be sent again; with zero refused, the message is a warning.</summary>
-    public static byte[] PartialSuccess(bool json, long rejected, string message, bool logs = false)
+    public static byte[] PartialSuccess(bool json, long rejected, string message, OtlpSignal signal = OtlpSignal.Traces)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rejected);
         if (json)
         {
             string count = rejected.ToString(CultureInfo.InvariantCulture);
-            return [.. "{\"partialSuccess\":{\""u8, .. logs ? "rejectedLogRecords"u8 : "rejectedSpans"u8, .. "\":\""u8, .. Encoding.ASCII.GetBytes(count), .. "\",\"errorMessage\":"u8, .. JsonString(message), .. "}}"u8];
+            return [.. "{\"partialSuccess\":{\""u8, .. signal switch { OtlpSignal.Logs => "rejectedLogRecords"u8, OtlpSignal.Metrics => "rejectedDataPoints"u8, _ => "rejectedSpans"u8 }, .. "\":\""u8, .. Encoding.ASCII.GetBytes(count), .. "\",\"errorMessage\":"u8, .. JsonString(message), .. "}}"u8];
         }
         byte[] content = [.. IntegerField(1, (ulong)rejected), .. TextField(2, message)];
         return [.. Header(1, content.Length), .. content];

@@ -311,7 +311,7 @@ public sealed class StoredSpan
             merged.SpanId = next.SpanId;
             merged.ScopeId = next.ScopeId;
             merged.ParentSpanId = next.ParentSpanId ?? merged.ParentSpanId;
-            merged.Name = next.Name.Length > 0 ? next.Name : merged.Name;
+            if (merged.Name.Length == 0 || (next.Name.Length > 0 && next.Name != next.Kind.ToName())) merged.Name = next.Name; // an update without a name is called after its kind
             merged.Kind = next.Kind != StepKind.Span ? next.Kind : merged.Kind;
             merged.OtlpKind = next.OtlpKind != OtlpSpanKind.Unspecified ? next.OtlpKind : merged.OtlpKind;
             merged.StartNanos = next.StartNanos != 0 ? next.StartNanos : merged.StartNanos;

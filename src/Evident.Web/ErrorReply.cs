@@ -10,6 +10,14 @@ namespace Evident.Web;
 /// </summary>
 internal static class ErrorReply
 {
+    /// <summary>The code of a request with data that is not taken.</summary>
+    public static string CodeOf(int status) => status switch
+    {
+        StatusCodes.Status413PayloadTooLarge => "too_large",
+        StatusCodes.Status503ServiceUnavailable => "not_now",
+        _ => "undecodable",
+    };
+
     public static Task WriteAsync(HttpContext context, int status, string code, string message)
     {
         var buffer = new ArrayBufferWriter<byte>(256);

@@ -67,13 +67,7 @@ internal sealed class EventsEndpoint(TraceIntake intake, WebCounters counters, I
 
             counters.Refuse(refusal.Status);
             OtlpEndpoints.LogRefused(log, refusal.Status, refusal.Message);
-            string code = refusal.Status switch
-            {
-                StatusCodes.Status413PayloadTooLarge => "too_large",
-                StatusCodes.Status503ServiceUnavailable => "not_now",
-                _ => "undecodable",
-            };
-            return ErrorReply.WriteAsync(context, refusal.Status, code, refusal.Message);
+            return ErrorReply.WriteAsync(context, refusal.Status, ErrorReply.CodeOf(refusal.Status), refusal.Message);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Evident.Ingest;
+using Evident.Platform;
 using Evident.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -101,6 +102,10 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         new OtlpEndpoints(intake, counters, log).Map(app);
         new GrpcEndpoints(intake, counters, log).Map(app);
         new EventsEndpoint(intake, counters, log).Map(app);
+        var vendors = new DoorEndpoint(intake, counters, log);
+        new LangSmithEndpoints(vendors, setup.Version).Map(app);
+        new LangfuseEndpoints(vendors, door, SystemClock.Instance, setup.Version).Map(app);
+        new AgentEndpoints(vendors, SystemClock.Instance).Map(app);
         new QueryEndpoints(door).Map(app);
         new LedgerEndpoints(door).Map(app);
         new LedgerCheckEndpoint(door).Map(app);

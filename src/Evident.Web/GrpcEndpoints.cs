@@ -17,7 +17,8 @@ namespace Evident.Web;
 /// </summary>
 internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, ILogger log)
 {
-    private const string Traces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Logs = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    private const string Traces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Logs = "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        Metrics = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
     private const string MediaType = "application/grpc";
     private const int FrameBytes = 5;
 
@@ -25,6 +26,7 @@ internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, IL
     {
         routes.Map(Traces, context => ExportAsync(context, OtlpTraceDecoder.Decode));
         routes.Map(Logs, context => ExportAsync(context, OtlpLogDecoder.Decode));
+        routes.Map(Metrics, context => ExportAsync(context, OtlpMetricsDecoder.Decode));
     }
 
     public static bool IsGrpc(HttpRequest request) =>
@@ -32,7 +34,7 @@ internal sealed class GrpcEndpoints(TraceIntake intake, WebCounters counters, IL
         && (type.Equals(MediaType, StringComparison.OrdinalIgnoreCase) || type.Equals(MediaType + "+proto", StringComparison.OrdinalIgnoreCase));
 
     public static Task RefuseUnknownAsync(HttpContext context) =>
-        RefuseAsync(context, OtlpRefusal.Unimplemented, "This appliance has no such gRPC service or method; it takes traces and logs: TraceService/Export and LogsService/Export of opentelemetry.proto.collector.");
+        RefuseAsync(context, OtlpRefusal.Unimplemented, "This appliance has no such gRPC service or method; it takes TraceService/Export, LogsService/Export and MetricsService/Export of opentelemetry.proto.collector.");
 
     private async Task ExportAsync(HttpContext context, BatchDecoder decode)
     {

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Evident.Web;
 
 /// <summary>
-/// OTLP/HTTP for traces and logs: protobuf and JSON, plain, gzip or deflate. Replies in the request's encoding. Statuses follow the OTLP
+/// OTLP/HTTP for traces, logs and, counted but not kept, metrics: protobuf and JSON, plain, gzip or deflate. Replies in the request's encoding. Statuses follow the OTLP
 /// specification; an overload is <c>503</c> with <c>Retry-After: 1</c>, the one answer that the exporters of all languages repeat
 /// (Python's drops 429, JavaScript's drops 500).
 /// </summary>
@@ -16,18 +16,30 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
 {
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.Map("/v1/traces", context => ExportAsync(context, logs: false));
-        routes.Map("/v1/logs", context => ExportAsync(context, logs: true));
+        // Behind it, where LangSmith's, Langfuse's and Opik's SDKs send the same (ingest-protocols 1): their bases with and without a path.
+        foreach (string path in (string[])["/v1/traces", "/otel/v1/traces", "/api/otel/v1/traces", "/api/v1/otel/v1/traces", "/api/public/otel/v1/traces", "/api/v1/private/otel/v1/traces"])
+        {
+            routes.Map(path, context => ExportAsync(context, OtlpSignal.Traces));
+        }
+
+        routes.Map("/v1/logs", context => ExportAsync(context, OtlpSignal.Logs));
+        foreach (string path in (string[])["/v1/metrics", "/api/public/otel/v1/metrics"])
+        {
+            routes.Map(path, context => ExportAsync(context, OtlpSignal.Metrics));
+        }
+
+        routes.MapMethods("/", [HttpMethods.Post], context => ExportAsync(context, null)); // exporters that use their base as it is
     }
 
-    private async Task ExportAsync(HttpContext context, bool logs)
+    /// <param name="signal">Null: the body says it.</param>
+    private async Task ExportAsync(HttpContext context, OtlpSignal? signal)
     {
         HttpRequest request = context.Request;
         if (!HttpMethods.IsPost(request.Method))
         {
             counters.Refuse(StatusCodes.Status405MethodNotAllowed);
             context.Response.Headers.Allow = "POST";
-            await ErrorReply.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "method_not_allowed", "Traces and logs are sent with POST.");
+            await ErrorReply.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "method_not_allowed", "Traces, logs and metrics are sent with POST.");
             return;
         }
 
@@ -46,11 +58,11 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
                     context,
                     StatusCodes.Status415UnsupportedMediaType,
                     "unsupported_media_type",
-                    "Traces and logs are taken as application/x-protobuf or application/json.");
+                    "Traces, logs and metrics are taken as application/x-protobuf or application/json.");
                 return;
         }
 
-        var reply = new Reply(counters, log, context, json, logs);
+        var reply = new Reply(counters, log, context, json) { Signal = signal ?? OtlpSignal.Traces };
         if (Coding(request.Headers.ContentEncoding) is not { } coding)
         {
             context.Response.Headers.AcceptEncoding = "gzip, deflate, identity";
@@ -58,15 +70,24 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
             return;
         }
 
-        BatchDecoder decode = (json, logs) switch
+        await intake.TakeAsync(context, request.BodyReader, coding, sent: -1, Decode, TraceIntake.Otlp, reply);
+
+        void Decode(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into)
         {
-            (true, false) => OtlpJsonDecoder.Decode,
-            (false, false) => OtlpTraceDecoder.Decode,
-            (true, true) => OtlpLogDecoder.DecodeJson,
-            (false, true) => OtlpLogDecoder.Decode,
-        };
-        await intake.TakeAsync(context, request.BodyReader, coding, sent: -1, decode, TraceIntake.Otlp, reply);
+            reply.Signal = signal ?? (json ? OtlpSignals.OfJson(body) : OtlpSignals.OfProtobuf(body, limits));
+            Decoder(json, reply.Signal)(body, limits, into);
+        }
     }
+
+    private static BatchDecoder Decoder(bool json, OtlpSignal signal) => (json, signal) switch
+    {
+        (true, OtlpSignal.Traces) => OtlpJsonDecoder.Decode,
+        (false, OtlpSignal.Traces) => OtlpTraceDecoder.Decode,
+        (true, OtlpSignal.Logs) => OtlpLogDecoder.DecodeJson,
+        (false, OtlpSignal.Logs) => OtlpLogDecoder.Decode,
+        (true, _) => OtlpMetricsDecoder.DecodeJson,
+        (false, _) => OtlpMetricsDecoder.Decode,
+    };
 
     /// <summary>By the name in <c>Content-Encoding</c> or <c>grpc-encoding</c>; null for one that is not taken.</summary>
     public static BodyCoding? Coding(string? header) => header?.Trim().ToLowerInvariant() switch
@@ -77,12 +98,14 @@ internal sealed partial class OtlpEndpoints(TraceIntake intake, WebCounters coun
         _ => null,
     };
 
-    private sealed class Reply(WebCounters counters, ILogger log, HttpContext context, bool json, bool logs) : IOtlpReply
+    private sealed class Reply(WebCounters counters, ILogger log, HttpContext context, bool json) : IOtlpReply
     {
+        public required OtlpSignal Signal { get; set; }
+
         public Task AcceptAsync(IngestReceipt receipt)
         {
             counters.AcceptRequest();
-            return WriteAsync(StatusCodes.Status200OK, OtlpResponse.To(receipt.Rejected, receipt.RejectedReason, json, logs));
+            return WriteAsync(StatusCodes.Status200OK, OtlpResponse.To(receipt.Rejected, receipt.RejectedReason, json, Signal));
         }
 
         public Task RefuseAsync(OtlpRefusal refusal)

@@ -36,7 +36,7 @@ internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts)
                 "The request comes from a page of another origin. Open the appliance's own page; cross-origin access is not enabled.");
         }
 
-        if (HttpMethods.IsPost(request.Method) && !HasDeliberateContentType(request.ContentType))
+        if (HttpMethods.IsPost(request.Method) && !HasDeliberateContentType(request.ContentType) && !IsKeyedForm(request))
         {
             return new Refusal(
                 StatusCodes.Status415UnsupportedMediaType,
@@ -92,6 +92,12 @@ internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts)
         && request.Path == "/"
         && string.Equals(request.Headers["Sec-Fetch-Mode"], "navigate", StringComparison.Ordinal)
         && string.Equals(request.Headers["Sec-Fetch-Dest"], "document", StringComparison.Ordinal);
+
+    // LangSmith's clients send forms, and a key in a header that no page can set without asking first.
+    private static bool IsKeyedForm(HttpRequest request) =>
+        request.Path.Value is { } path && path.EndsWith("/runs/multipart", StringComparison.Ordinal)
+        && string.Equals(MediaType(request.ContentType), "multipart/form-data", StringComparison.OrdinalIgnoreCase)
+        && (request.Headers.ContainsKey("x-api-key") || request.Headers.ContainsKey("Authorization"));
 
     private static bool HasDeliberateContentType(string? contentType) =>
         MediaType(contentType) is { } type

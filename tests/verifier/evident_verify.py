@@ -2175,7 +2175,7 @@ def verify(path, heads=(), policy=None, max_unanchored=None):
         torn = read_ledger(files, segments, ledger, report)
         ledger.finish()
         ledger.story.finish()
-    ledger.damaged = bool(report.findings)
+    ledger.damaged = any(os.path.basename(os.path.dirname(place)) != "anchors" for _, place, _ in report.findings)  # what others filed is no part of the ledger
     if readable:
         if not ledger.size:
             report.find(40, path, "no entry of a ledger is here")

@@ -114,7 +114,7 @@ internal static class OtherDoors
         w.WriteEndArray();
     });
 
-    private static void Plain(Utf8JsonWriter w, object? value)
+    internal static void Plain(Utf8JsonWriter w, object? value)
     {
         switch (value)
         {
