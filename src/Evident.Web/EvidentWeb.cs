@@ -103,7 +103,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         new GrpcEndpoints(intake, counters, log).Map(app);
         new EventsEndpoint(intake, counters, log).Map(app);
         var vendors = new DoorEndpoint(intake, counters, log);
-        new LangSmithEndpoints(vendors, setup.Version).Map(app);
+        new LangSmithEndpoints(vendors, SystemClock.Instance, setup.Version).Map(app);
         new LangfuseEndpoints(vendors, door, SystemClock.Instance, setup.Version).Map(app);
         new AgentEndpoints(vendors, SystemClock.Instance).Map(app);
         new QueryEndpoints(door).Map(app);

@@ -184,7 +184,7 @@ public sealed class RealClientTests(ITestOutputHelper test)
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string ClientsDirectory()
+    internal static string ClientsDirectory()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {

@@ -51,7 +51,7 @@ public static class LangSmithDecoder
     /// <summary>Parts <c>post.&lt;id&gt;</c> and <c>patch.&lt;id&gt;</c> with the run, and behind them one for each of its large members, in any order.</summary>
     /// <param name="boundary">From the content type.</param>
     /// <exception cref="OtlpDecodeException">The body is no such form, or a part of it is not JSON.</exception>
-    public static void DecodeMultipart(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into, string boundary)
+    public static void DecodeMultipart(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into, string boundary, long receivedUnixMillis)
     {
         SpanScribe.Begin(body, limits, into);
         var parts = Multipart.Parts(body, boundary, MaxParts);
@@ -82,17 +82,17 @@ public static class LangSmithDecoder
             }
             else if (part.IsFeedback)
             {
-                ReadPart(body, limits, into, part, (ref Utf8JsonReader r) => Feedback(ref r, limits, into, part.Offset));
+                ReadPart(body, limits, into, part, (ref Utf8JsonReader r) => Feedback(ref r, limits, into, part.Offset, receivedUnixMillis));
             }
         }
     }
 
-    /// <summary>One feedback.</summary>
+    /// <summary>One feedback; without a time it is of when it was received.</summary>
     /// <exception cref="OtlpDecodeException">The body is not JSON.</exception>
-    public static void DecodeFeedback(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into)
+    public static void DecodeFeedback(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into, long receivedUnixMillis)
     {
         SpanScribe.Begin(body, limits, into);
-        DoorJson.Read(body, limits, (ref Utf8JsonReader r) => Feedback(ref r, limits, into, 0));
+        DoorJson.Read(body, limits, (ref Utf8JsonReader r) => Feedback(ref r, limits, into, 0, receivedUnixMillis));
     }
 
     private static void Run(ref Utf8JsonReader r, IngestLimits limits, SpanBatch into, ReadOnlySpan<byte> id)
@@ -164,7 +164,7 @@ public static class LangSmithDecoder
 
     private static void ReadPart(ReadOnlySpan<byte> body, IngestLimits limits, SpanBatch into, FormPart part, DoorJson.Take take) => DoorJson.Read(body.Slice(part.Offset, part.Length), limits, take);
 
-    private static void Feedback(ref Utf8JsonReader r, IngestLimits limits, SpanBatch into, int shift)
+    private static void Feedback(ref Utf8JsonReader r, IngestLimits limits, SpanBatch into, int shift, long receivedUnixMillis)
     {
         var span = new SpanScribe(limits, into, shift);
         Slice id = default, run = default, trace = default;
@@ -204,6 +204,11 @@ public static class LangSmithDecoder
         span.Trace = Uuid.Trace(span.Bytes(trace.IsEmpty ? run : trace));
         span.Span = Uuid.Span(span.Bytes(id));
         span.Parent = Uuid.Span(span.Bytes(run));
+        if (span.Start == 0)
+        {
+            span.Start = span.End = (ulong)receivedUnixMillis * 1_000_000;
+        }
+
         span.Close();
     }
 }

@@ -1,4 +1,5 @@
 using Evident.Ingest;
+using Evident.Platform;
 using Evident.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -8,7 +9,7 @@ using Microsoft.Net.Http.Headers;
 namespace Evident.Web;
 
 /// <summary>LangSmith's ingestion (ingest-protocols 7.1), under each base that users of a self-hosted one set: <c>/</c>, <c>/api</c> and <c>/api/v1</c>.</summary>
-internal sealed class LangSmithEndpoints(DoorEndpoint door, string version)
+internal sealed class LangSmithEndpoints(DoorEndpoint door, IClock clock, string version)
 {
     private const int BatchRuns = 100, BatchBytes = 20_971_520;
 
@@ -23,7 +24,7 @@ internal sealed class LangSmithEndpoints(DoorEndpoint door, string version)
             routes.MapMethods(at + "/runs/{id}", [HttpMethods.Patch], context => RunAsync(context, (string)context.Request.RouteValues["id"]!));
             routes.MapMethods(at + "/runs/batch", [HttpMethods.Post], context => door.TakeAsync(context, LangSmithDecoder.DecodeBatch, Source, StatusCodes.Status202Accepted, DoorEndpoint.Counts));
             routes.MapMethods(at + "/runs/multipart", [HttpMethods.Post], MultipartAsync);
-            routes.MapMethods(at + "/feedback", [HttpMethods.Post], context => door.TakeAsync(context, LangSmithDecoder.DecodeFeedback, Source, StatusCodes.Status200OK, DoorEndpoint.Counts));
+            routes.MapMethods(at + "/feedback", [HttpMethods.Post], FeedbackAsync);
         }
     }
 
@@ -48,12 +49,19 @@ internal sealed class LangSmithEndpoints(DoorEndpoint door, string version)
     private Task RunAsync(HttpContext context, string? id) => door.TakeAsync(
         context, (body, limits, into) => LangSmithDecoder.DecodeRun(body, limits, into, id), Source, StatusCodes.Status202Accepted, DoorEndpoint.Counts);
 
+    private Task FeedbackAsync(HttpContext context)
+    {
+        long now = clock.UnixMillis;
+        return door.TakeAsync(context, (body, limits, into) => LangSmithDecoder.DecodeFeedback(body, limits, into, now), Source, StatusCodes.Status200OK, DoorEndpoint.Counts);
+    }
+
     private Task MultipartAsync(HttpContext context)
     {
+        long now = clock.UnixMillis;
         string boundary = MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) ? HeaderUtilities.RemoveQuotes(type.Boundary).ToString() : "";
         return boundary.Length is > 0 and <= 70
             ? door.TakeAsync(
-                context, (body, limits, into) => LangSmithDecoder.DecodeMultipart(body, limits, into, boundary), Source, StatusCodes.Status202Accepted, DoorEndpoint.Counts, "multipart/form-data")
+                context, (body, limits, into) => LangSmithDecoder.DecodeMultipart(body, limits, into, boundary, now), Source, StatusCodes.Status202Accepted, DoorEndpoint.Counts, "multipart/form-data")
             : ErrorReply.WriteAsync(context, StatusCodes.Status415UnsupportedMediaType, "unsupported_media_type", "This address takes multipart/form-data with a boundary of 1 to 70 characters.");
     }
 }
