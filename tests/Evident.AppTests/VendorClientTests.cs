@@ -16,10 +16,11 @@ public sealed class VendorClientTests
         return JsonDocument.Parse(ran.Out.Trim().Split('\n')[^1]).RootElement.Clone();
     }
 
-    private static void IsSealed(TestDirectory place, JsonElement run)
+    private static void IsSealed(TestDirectory place, EvidentProcess server, params JsonElement[] runs)
     {
-        Assert.DoesNotContain("Planted-Kowalski", run.GetRawText(), StringComparison.Ordinal);
-        foreach (string file in TestDirectory.FilesOf(place.Data).Where(f => Path.GetFileName(f) != "lock")) Assert.True(File.ReadAllBytes(file).AsSpan().IndexOf("Planted-Kowalski"u8) < 0, file);
+        Assert.Equal(0, server.Stop());
+        foreach (var run in runs) Assert.DoesNotContain("Planted-Kowalski", run.GetRawText(), StringComparison.Ordinal);
+        foreach (string file in TestDirectory.FilesOf(place.Data)) Assert.True(File.ReadAllBytes(file).AsSpan().IndexOf("Planted-Kowalski"u8) < 0, file);
     }
 
     private static JsonElement Step(JsonElement run, string name) => run.GetProperty("spans").EnumerateArray().Single(s => s.Text("name") == name);
@@ -44,7 +45,7 @@ public sealed class VendorClientTests
         Assert.Equal((100, 20), (run.GetProperty("run").GetProperty("tokens_in").GetInt32(), run.GetProperty("run").GetProperty("tokens_out").GetInt32()));
         Assert.Equal("gpt-4o-mini", run.GetProperty("run").GetProperty("models")[0].GetString());
         Assert.Contains(Said, Read(place, tool, "tool.args"), StringComparison.Ordinal);
-        IsSealed(place, run);
+        IsSealed(place, server, run);
     }
 
     [Fact]
@@ -60,7 +61,7 @@ public sealed class VendorClientTests
         Assert.Equal("error", Step(run, "crm.lookup").Text("status"));
         Assert.Equal((100, 20, 0.0031), (run.GetProperty("run").GetProperty("tokens_in").GetInt32(), run.GetProperty("run").GetProperty("tokens_out").GetInt32(), run.GetProperty("run").GetProperty("cost_usd").GetDouble()));
         Assert.Contains(Said, Read(place, call, "input"), StringComparison.Ordinal);
-        IsSealed(place, run);
+        IsSealed(place, server, run);
     }
 
     [Fact]
@@ -76,7 +77,7 @@ public sealed class VendorClientTests
         Assert.Equal(1, run.GetProperty("run").GetProperty("approvals").GetProperty("rejected").GetInt32());
         Assert.Equal((200, 40), (run.GetProperty("run").GetProperty("tokens_in").GetInt32(), run.GetProperty("run").GetProperty("tokens_out").GetInt32()));
         Assert.Single(run.GetProperty("spans").EnumerateArray(), s => s.GetProperty("parent_span_id").ValueKind == JsonValueKind.Null);
-        IsSealed(place, run);
+        IsSealed(place, server, run);
     }
 
     [Fact]
@@ -92,6 +93,6 @@ public sealed class VendorClientTests
         foreach (string run in runs) stories.Add(await wire.RunAsync(run, spans: 2));
         var asked = Assert.Single(stories.SelectMany(s => s.GetProperty("spans").EnumerateArray()), s => s.GetRawText().Contains("GraphInterrupt", StringComparison.Ordinal));
         Assert.Equal(("ask_human", true), (asked.Text("name"), asked.Text("status") != "error")); // waiting for a person is no failure
-        foreach (var story in stories) IsSealed(place, story);
+        IsSealed(place, server, [.. stories]);
     }
 }
