@@ -81,6 +81,37 @@ public sealed class VendorClientTests
     }
 
     [Fact]
+    public async Task Vercel_AI_SDK()
+    {
+        using var place = new TestDirectory();
+        using var server = await EvidentProcess.ServeAsync(place.Data);
+        using var wire = new Wire(server.Url);
+        var run = await wire.RunAsync((await RunAsync(place, server, "vercel")).Text("trace")!, spans: 5);
+        JsonElement whole = Step(run, "ai.generateText"), tool = Step(run, "ai.toolCall");
+        Assert.Equal(("tool", "crm_lookup", whole.Text("span_id")), (tool.Text("kind"), tool.Text("attributes", "tool.name"), tool.Text("parent_span_id")));
+        Assert.Equal(2, run.GetProperty("spans").EnumerateArray().Count(s => s.Text("kind") == "llm"));
+        Assert.Equal((200, 40), (run.GetProperty("run").GetProperty("tokens_in").GetInt32(), run.GetProperty("run").GetProperty("tokens_out").GetInt32())); // the whole call's sum is not added to its parts
+        Assert.Equal(("ticket-9421", "gpt-4o-mini"), (whole.Text("attributes", "agent.session_id"), run.GetProperty("run").GetProperty("models")[0].GetString()));
+        Assert.StartsWith("u_", whole.Text("attributes", "actor.user_id"), StringComparison.Ordinal);
+        Assert.Contains(Said, Read(place, tool, "tool.args"), StringComparison.Ordinal);
+        IsSealed(place, server, run);
+    }
+
+    [Fact]
+    public async Task Phoenix_with_an_instrumentation_of_OpenInference()
+    {
+        using var place = new TestDirectory();
+        using var server = await EvidentProcess.ServeAsync(place.Data);
+        using var wire = new Wire(server.Url);
+        var run = await wire.RunAsync((await RunAsync(place, server, "phoenix")).Text("trace")!, spans: 2);
+        JsonElement root = Step(run, "refund-agent"), call = Step(run, "OpenAI Chat Completions");
+        Assert.Equal(("agent", "llm", root.Text("span_id")), (root.Text("kind"), call.Text("kind"), call.Text("parent_span_id")));
+        Assert.Equal((100, 20, "ticket-9421"), (run.GetProperty("run").GetProperty("tokens_in").GetInt32(), run.GetProperty("run").GetProperty("tokens_out").GetInt32(), run.Text("run", "session_id")));
+        Assert.Contains(Said, Read(place, call, "input.messages"), StringComparison.Ordinal); // out of flattened keys
+        IsSealed(place, server, run);
+    }
+
+    [Fact]
     public async Task LangGraph_with_an_interrupt_and_its_resumption()
     {
         using var place = new TestDirectory();

@@ -1,5 +1,5 @@
 // Agent SDKs with their own ingestion formats, pointed at an appliance by nothing but their own settings; model calls are answered by a stub on loopback.
-// Usage: node vendors.mjs langsmith|langgraph|langfuse|openai URL SAID; prints one JSON object that names the trace.
+// Usage: node vendors.mjs langsmith|langgraph|langfuse|openai|vercel|phoenix URL SAID; prints one JSON object that names the trace.
 import http from 'node:http';
 
 const [what, url, said] = process.argv.slice(2);
@@ -94,6 +94,56 @@ const clients = {
     await new Promise((go) => setTimeout(go, 300));
     server.close();
     return { trace: trace.replace('trace_', '') };
+  },
+
+  async vercel() {
+    const { generateText, stepCountIs, tool } = await import('ai');
+    const { MockLanguageModelV3 } = await import('ai/test');
+    const { NodeTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-node');
+    const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
+    const { z } = await import('zod');
+    const provider = new NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: `${url}/v1/traces` }))] });
+    provider.register(); // its context manager makes the SDK's spans children of ours
+    const usage = { inputTokens: { total: 100, noCache: 100, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 20, text: 20, reasoning: 0 } };
+    const answers = [
+      { content: [{ type: 'tool-call', toolCallId: 'call_0001', toolName: 'crm_lookup', input: JSON.stringify({ order: said }) }], finishReason: { unified: 'tool-calls' }, usage, warnings: [] },
+      { content: [{ type: 'text', text: said }], finishReason: { unified: 'stop' }, usage, warnings: [] },
+    ];
+    const model = new MockLanguageModelV3({ provider: 'openai', modelId: 'gpt-4o-mini', doGenerate: async () => answers.shift() });
+    let trace;
+    const tracer = provider.getTracer('ai');
+    await tracer.startActiveSpan('invoke_agent Refunds', { attributes: { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': 'Refunds' } }, async (root) => {
+      trace = root.spanContext().traceId;
+      await generateText({
+        model, prompt: said, stopWhen: stepCountIs(3),
+        tools: { crm_lookup: tool({ description: 'Looks an order up.', inputSchema: z.object({ order: z.string() }), execute: async () => said }) },
+        experimental_telemetry: { isEnabled: true, functionId: 'refunds', metadata: { sessionId: 'ticket-9421', userId: 'mrs.planted@mail.example' }, tracer },
+      });
+      root.end();
+    });
+    await provider.shutdown();
+    return { trace };
+  },
+
+  async phoenix() {
+    const { register } = await import('@arizeai/phoenix-otel');
+    const { OpenAIInstrumentation } = await import('@arizeai/openinference-instrumentation-openai');
+    const { OpenAI } = await import('openai');
+    const provider = register({ projectName: 'support', url, apiKey: 'any', batch: false });
+    const instrumentation = new OpenAIInstrumentation();
+    instrumentation.setTracerProvider(provider);
+    instrumentation.manuallyInstrument(OpenAI);
+    const server = await stub([{ role: 'assistant', content: said }]);
+    const client = new OpenAI({ apiKey: 'any', baseURL: `http://127.0.0.1:${server.address().port}/v1` });
+    let trace;
+    await provider.getTracer('refunds').startActiveSpan('refund-agent', { attributes: { 'openinference.span.kind': 'AGENT', 'session.id': 'ticket-9421' } }, async (root) => {
+      trace = root.spanContext().traceId;
+      await client.chat.completions.create({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: said }] });
+      root.end();
+    });
+    await provider.forceFlush();
+    server.close();
+    return { trace };
   },
 };
 
