@@ -98,7 +98,11 @@ internal enum WriteStep
 }
 
 /// <summary>Who sent a request: <c>otlp:loopback</c>, <c>otlp:token_4</c>. The workspace comes only from the credential.</summary>
-public sealed record IngestSource(string Name, string Workspace = "default");
+public sealed record IngestSource(string Name, string Workspace = "default")
+{
+    /// <summary>An import by the appliance's own user: spans may bring the encoding of the appliance that exported them.</summary>
+    public bool Carries { get; init; }
+}
 
 /// <summary>What became of one request; all of it is on stable storage, ledger included.</summary>
 /// <param name="Accepted">Spans stored, revisions included.</param>
