@@ -25,15 +25,15 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
     private IPayloadSealer sealer = null!;
     private byte[] lastTenant = [];
     private Scope? lastScope;
-    private bool sawHttp, sawDb;
+    private bool sawHttp, sawDb, takesCarried;
 
     internal RedactionTally Tally => gate.Tally;
 
     internal StaffNames StaffNames => gate.StaffNames;
 
-    internal void Start(SpanBatch dirty, IScopes of, IPayloadSealer to)
+    internal void Start(SpanBatch dirty, IScopes of, IPayloadSealer to, bool carried)
     {
-        (batch, scopes, sealer) = (dirty, of, to);
+        (batch, scopes, sealer, takesCarried) = (dirty, of, to, carried);
         gate.Tally.Clear();
         lastScope = null;
         resource.Forget();
@@ -52,6 +52,7 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
         sawHttp = sawDb = false;
 
         gate.Scope = ResolveScope(span);
+        if (takesCarried && Carried(span, into)) return;
         gate.Mode = ModeOf(span);
         WriteHeader(span);
         Attributes(span);
@@ -84,6 +85,29 @@ internal sealed partial class CleaningDesk(Conventions conventions, RuleSet rule
             Scope = gate.Scope,
             Digest = ContentDigest.Read(digest),
         }, core.Written, seal.Written);
+    }
+
+    // True when the span brought its encoding: it was stored as it is, or refused.
+    private bool Carried(in DirtySpan span, CleanBatch into)
+    {
+        foreach (ref readonly var attribute in batch.Attributes(span.Attributes))
+        {
+            if (attribute.Kind != ValueKind.Text || !batch.Bytes(attribute.Key).SequenceEqual("evident.span"u8)) continue;
+            gate.Mode = CaptureMode.Redacted;
+            if (new CarriedSpan(gate, conventions).Read(batch.Bytes(attribute.Text), span, out byte[] carriedCore, out byte[] carriedSeal) is { } refused)
+            {
+                into.Rejected++;
+                into.RejectedReason ??= refused;
+                return true;
+            }
+            into.Add(new CleanSpan
+            {
+                Key = new SpanKey(span.Trace, span.Span), StartNanos = span.StartNanos, EndNanos = span.EndNanos, Scope = gate.Scope,
+                Digest = ContentDigest.Read(SHA256.HashData(carriedCore)),
+            }, carriedCore, carriedSeal);
+            return true;
+        }
+        return false;
     }
 
     private Scope ResolveScope(in DirtySpan span)

@@ -128,7 +128,7 @@ internal ref struct EventCursor(IngestLimits limits, SpanBatch into, int first)
 
     // What else is an object may hold anything, and the content gate must see it whole.
     private static bool IsStructure(ReadOnlySpan<byte> key) => key.Length <= 9 && Encoding.ASCII.GetString(key) is
-        "action" or "actor" or "agent" or "approval" or "budget" or "cost" or "interrupt" or "model" or "payload" or "policy" or "tokens" or "tool" or "usage" or "verify" or "workflow";
+        "action" or "actor" or "agent" or "approval" or "budget" or "cost" or "eval" or "feedback" or "interrupt" or "label" or "model" or "payload" or "policy" or "tokens" or "tool" or "usage" or "verify" or "workflow";
 
     /// <summary>True when the member is one that decides about ids, name or times alone, and was taken.</summary>
     private bool Take(ref Utf8JsonReader r)

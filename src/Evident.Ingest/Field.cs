@@ -19,7 +19,7 @@ public enum Field : ushort
     ApprovalState = 80, ApprovalRequired = 81, ApproverId = 82, ApproverRole = 83, ApprovalLatencyMs = 84, ApprovalReason = 85, ApprovalId = 86,
     RiskLevel = 87,
     GuardrailName = 90, GuardrailDecision = 91, HandoffTo = 92, VerifyPassed = 93, VerifyStrategy = 94, HandoffFrom = 95,
-    EvalName = 100, EvalScore = 101, EvalLabel = 102, EvalPassed = 103,
+    EvalName = 100, EvalScore = 101, EvalLabel = 102, EvalPassed = 103, EvalSuite = 104,
     StopReason = 110, SrcSeq = 111,
 }
 
@@ -73,7 +73,7 @@ public static class Fields
         new(Field.HandoffTo, FieldType.Text, "handoff.to"), new(Field.VerifyPassed, FieldType.Flag, "verify.passed"),
         new(Field.VerifyStrategy, FieldType.Text, "verify.strategy"), new(Field.HandoffFrom, FieldType.Text, "handoff.from"),
         new(Field.EvalName, FieldType.Text, "eval.name"), new(Field.EvalScore, FieldType.Number, "eval.score"),
-        new(Field.EvalLabel, FieldType.Text, "eval.label"), new(Field.EvalPassed, FieldType.Flag, "eval.passed"),
+        new(Field.EvalLabel, FieldType.Text, "eval.label"), new(Field.EvalPassed, FieldType.Flag, "eval.passed"), new(Field.EvalSuite, FieldType.Text, "eval.suite"),
         new(Field.StopReason, FieldType.Text, "stop_reason"), new(Field.SrcSeq, FieldType.Integer, "src_seq"),
     ];
 

@@ -18,7 +18,7 @@ internal static class Meaning
         ("tool tool_call execute_tool tool_execution agent_tool_call function mcp_tool_call ai_toolcall tools_call call_tool", StepKind.Tool),
         ("guardrail guardrail_check guard content_filter", StepKind.Guardrail),
         ("policy policy_decision policy_check", StepKind.Policy),
-        ("evaluator evaluation eval gen_ai_evaluation_result eval_result", StepKind.Evaluation),
+        ("evaluator evaluation eval gen_ai_evaluation_result eval_result feedback user_feedback label human_label annotation", StepKind.Evaluation),
         ("verify verification agent_verify validation schema_validation inspector", StepKind.Verify),
         ("handoff agent_handoff", StepKind.Handoff),
         ("approval approval_request approval_decision approval_wait agent_approval_wait human_review", StepKind.Approval),

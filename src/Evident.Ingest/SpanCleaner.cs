@@ -15,7 +15,8 @@ public sealed class SpanCleaner(Conventions conventions, RuleSet rules, CaptureP
     private readonly StructureKey structureKey = new();
 
     /// <summary>Cleans every span of the batch, in order. The batch may be disposed afterwards; the result owns its bytes.</summary>
-    public CleanBatch Clean(SpanBatch dirty, IScopes scopes, IPayloadSealer sealer)
+    /// <param name="carried">A span may bring the encoding of another appliance (<see cref="CarriedSpan"/>); only for imports by the appliance's own user.</param>
+    public CleanBatch Clean(SpanBatch dirty, IScopes scopes, IPayloadSealer sealer, bool carried = false)
     {
         ArgumentNullException.ThrowIfNull(dirty);
         ArgumentNullException.ThrowIfNull(scopes);
@@ -23,7 +24,7 @@ public sealed class SpanCleaner(Conventions conventions, RuleSet rules, CaptureP
         var clean = new CleanBatch(dirty.SpanCount) { Rejected = dirty.Rejected, RejectedReason = dirty.RejectedReason };
         if (!desks.TryTake(out var desk)) desk = new CleaningDesk(conventions, rules, capture, inFull, structureKey, limits);
         // A desk that a failing sealer left half used is not reused.
-        desk.Start(dirty, scopes, sealer);
+        desk.Start(dirty, scopes, sealer, carried);
         foreach (ref readonly var span in dirty.Spans) desk.Clean(span, clean);
         clean.Staff = desk.StaffNames.Take();
         if (desk.Tally.Total > 0) clean.Counts = desk.Tally.Counts.ToArray();

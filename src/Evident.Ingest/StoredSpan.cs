@@ -14,7 +14,11 @@ public sealed record SpanEvent(ulong TimeNanos, string Name, IReadOnlyList<SpanA
 public sealed record SpanLink(TraceId TraceId, SpanId SpanId, IReadOnlyList<SpanAttribute> Attributes);
 
 /// <summary>What a span keeps of a payload: <see cref="Hash"/> is <c>hmac-sha256:</c> + hex, the scope-keyed fingerprint of the original; <see cref="Bytes"/> the size as sealed.</summary>
-public sealed record PayloadReference(string Role, string Ref, string Hash, long Bytes, byte[] Commitment);
+public sealed record PayloadReference(string Role, string Ref, string Hash, long Bytes, byte[] Commitment)
+{
+    /// <summary>The span was imported, and the payload lies in the vault that it came from: no commitment of this vault exists.</summary>
+    public bool IsElsewhere => !Commitment.AsSpan().ContainsAnyExcept((byte)0);
+}
 
 /// <summary>What a span keeps of a payload that was not captured (mode <c>structure</c>).</summary>
 /// <param name="Fingerprint"><c>once-hmac-sha256:</c> + id of the key (16 hex digits) + <c>:</c> + 64 hex digits; the key was only ever in the memory of the process that received the span.</param>

@@ -15,6 +15,7 @@ public sealed class EvidentStore : IDisposable
     private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
 
     private readonly StoreOptions options;
+    private readonly IClock clock;
     private readonly DataLock? ownership;
     private readonly VaultStore vault;
     private readonly PartitionSet partitions;
@@ -40,6 +41,7 @@ public sealed class EvidentStore : IDisposable
     private readonly VaultActs vaultActs;
     private readonly Thread writing;
     private readonly Scrubber scrubber;
+    private readonly PriceBook prices;
     private readonly object gate = new();
     private Action<Exception>? fatal; // both guarded by gate
     private Exception? failure;
@@ -53,12 +55,14 @@ public sealed class EvidentStore : IDisposable
         bool quick, Stack<IDisposable> open)
     {
         this.options = options;
+        this.clock = clock;
         this.ownership = ownership;
         this.vault = vault;
         this.partitions = partitions;
         this.ledger = ledger;
         ledgerDirectory = StoreOpening.LedgerPath(options);
         queue = new WriteQueue(options.QueueSpans, options.QueueBytes);
+        prices = PriceBook.Open(options.DataDirectory, log);
         var inFull = new FullCapture(clock);
         acts = new StoreActs(vault, new WorkspaceScopes(vault, IngestSource.DefaultWorkspace), queue);
         debug = Held(open, new DebugSessions(options, inFull, acts, CapturedIn, clock, () => writer!.Ledger.Head, log));
@@ -75,14 +79,18 @@ public sealed class EvidentStore : IDisposable
             new RuleRecord(options.Redaction, ledger, newest),
             new CaptureRecord(options.Capture, () => acts.Scope, ledger, newest, clock),
             new MasterRecord(vault, ledger, newest, clock),
-            () => VaultActs.FinishShredding(options, clock, vault, ledger, log));
-        projections = Held(open, new Projections(options, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
+            () =>
+            {
+                VaultActs.FinishShredding(options, clock, vault, ledger, log);
+                prices.Record(ledger, newest);
+            });
+        projections = Held(open, new Projections(options, prices, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
         ids = new SearchedId(vault, IngestSource.DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
         directory = new RunDirectory(readers, ids);
         LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
         ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
-        spans = new SpanReader(partitions, options.Tools, log);
+        spans = new SpanReader(partitions, options.Tools, prices, log);
         refusals = new DeniedReads(acts, clock);
         payloads = new PayloadReads(vault, acts, refusals, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, acts, clock);
@@ -133,6 +141,11 @@ public sealed class EvidentStore : IDisposable
 
     /// <summary>What redaction found in what was accepted, per rule, since the start.</summary>
     public RedactionCounters Redactions => pipeline.Redactions;
+
+    public IngestLimits Limits => options.Limits;
+
+    /// <summary>The first line of a CSV export.</summary>
+    public const string CsvHead = RunExport.CsvHead;
 
     /// <summary>What is captured of whom.</summary>
     public CapturePolicy Capture => options.Capture;
@@ -311,6 +324,15 @@ public sealed class EvidentStore : IDisposable
     public RunStory? GetRun(string runId, CancellationToken cancellation)
     {
         projections.CatchUp(options.QueryWaitMillis, cancellation);
+        var (shown, traces) = Resolve(runId, cancellation);
+        runId = shown;
+        var merged = traces.SelectMany(t => spans.Read(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
+        return merged.Length == 0 ? null : StoryBuilder.Build(runId, merged, directory.EntriesOf(traces.Select(t => t.Trace), cancellation), spans, options.Tools, prices);
+    }
+
+    // By the shown id, by the id as it was sent, or by that of one of its traces.
+    private (string RunId, IReadOnlyList<TracePlace> Traces) Resolve(string runId, CancellationToken cancellation)
+    {
         var traces = directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation);
         if (traces.Count == 0)
         {
@@ -330,9 +352,21 @@ public sealed class EvidentStore : IDisposable
             traces = directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation);
         }
 
-        var merged = traces.SelectMany(t => spans.Read(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
-        return merged.Length == 0 ? null : StoryBuilder.Build(runId, merged, directory.EntriesOf(traces.Select(t => t.Trace), cancellation), spans, options.Tools);
+        return (runId, traces);
     }
+
+    /// <summary>A run as <c>otlp-json</c>, <c>jsonl</c> or <c>csv</c> (without its head line); null when there is no such run.</summary>
+    /// <exception cref="RunExportException">It is too large.</exception>
+    public byte[]? ExportRun(string runId, string format, CancellationToken cancellation)
+    {
+        projections.CatchUp(options.QueryWaitMillis, cancellation);
+        var (shown, traces) = Resolve(runId, cancellation);
+        var merged = format == RunExport.Otlp ? [] : traces.SelectMany(t => spans.Read(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
+        return traces.Count == 0 ? null : RunExport.Write(format, shown, merged, traces, IngestSource.DefaultWorkspace, spans, cancellation);
+    }
+
+    /// <summary>The ledger says that runs were exported, or records imported, durably on return.</summary>
+    public Task RecordTransferAsync(TransferClaim claim, Actor actor) => exports.RecordAsync(claim, actor, acts);
 
     /// <summary>Every stored span of a trace; null when there is none.</summary>
     public TraceView? GetTrace(TraceId trace, CancellationToken cancellation)
@@ -422,6 +456,32 @@ public sealed class EvidentStore : IDisposable
     {
         await PublishAsync(cancellation).ConfigureAwait(false);
         return ShredCertificate.Make(id, filter => FindEntries(filter, cancellation), LedgerTlogProof);
+    }
+
+    /// <summary>The price tables, oldest first; the last one is in force.</summary>
+    public PriceBook Prices => prices;
+
+    /// <summary>Puts a price table into force from now on; its file and the entry that says so are durable on return.</summary>
+    /// <exception cref="PriceFormatException">It is none; nothing is kept.</exception>
+    public async Task<PriceEdition> ImportPricesAsync(byte[] file, Actor actor)
+    {
+        var table = PriceTable.Parse(file);
+        PriceFormatException? refusal = null;
+        await acts.RunAsync(actor, null, (ledger, act) =>
+        {
+            try
+            {
+                prices.Add(table, file, clock.UnixMillis); // first the file: a crash before the entry is made up for at the start
+            }
+            catch (PriceFormatException full)
+            {
+                refusal = full;
+                return;
+            }
+
+            prices.Append(ledger, act);
+        }).ConfigureAwait(false);
+        return refusal is null ? prices.Editions[^1] : throw refusal;
     }
 
     /// <summary>Rotation, shredding, legal holds and retention of the vault.</summary>

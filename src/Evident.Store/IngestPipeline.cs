@@ -44,7 +44,7 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
         {
             var scopes = ScopesOf(source.Workspace);
             var sealer = new PayloadSealer(scopes, payloads);
-            clean = cleaner.Clean(dirty, scopes, sealer);
+            clean = cleaner.Clean(dirty, scopes, sealer, source.Carries);
             if (clean.Staff.Count > 0)
             {
                 identities.Note(clean.Staff);

@@ -335,7 +335,7 @@ internal sealed class LedgerDrafts(ToolRegistry tools)
         var present = new List<(string Name, PayloadReference Payload)>();
         foreach (var (name, payload) in payloads)
         {
-            if (payload is not null)
+            if (payload is { IsElsewhere: false }) // this vault can answer for it
             {
                 present.Add((name, payload));
             }

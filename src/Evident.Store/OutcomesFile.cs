@@ -12,7 +12,7 @@ internal sealed class OutcomesFile : IDisposable
     public const string Name = "outcomes.db";
 
     /// <summary>Any other version is thrown away and rebuilt.</summary>
-    public const int SchemaVersion = 2;
+    public const int SchemaVersion = 3;
 
     private const string Schema = """
         CREATE TABLE watermark (source TEXT PRIMARY KEY, position INTEGER NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;

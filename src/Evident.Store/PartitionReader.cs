@@ -59,7 +59,11 @@ internal sealed class PartitionReader : IDisposable
 
     /// <summary>Every stored span of the trace, revisions included, in order of receipt.</summary>
     /// <param name="lastBlock">Blocks after this one are left out.</param>
-    public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, List<StoredSpan> into, CancellationToken cancellation)
+    public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, List<StoredSpan> into, CancellationToken cancellation) =>
+        ReadTrace(trace, workspaceName, lastBlock, (_, encoded) => into.Add(StoredSpan.Decode(encoded)), cancellation);
+
+    /// <summary>The same as encoded, with the ordinal in its block.</summary>
+    public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, EncodedSpan each, CancellationToken cancellation)
     {
         if (Empty || WorkspaceId(workspaceName) is not { } id)
         {
@@ -97,7 +101,7 @@ internal sealed class PartitionReader : IDisposable
                 {
                     if (ordinals.Contains(ordinal))
                     {
-                        into.Add(StoredSpan.Decode(encoded));
+                        each(ordinal, encoded);
                     }
                 });
             }

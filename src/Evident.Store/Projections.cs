@@ -18,6 +18,7 @@ internal sealed class Projections : IDisposable
     private const int MaxNeighbours = 256; // traces that may be considered for one run at a time
 
     private readonly StoreOptions options;
+    private readonly PriceBook prices;
     private readonly PartitionSet partitions;
     private readonly Func<(long Groups, long LedgerSize)> durable;
     private readonly string path, ledgerDirectory;
@@ -45,9 +46,10 @@ internal sealed class Projections : IDisposable
     private long lastBlock;
 
     /// <param name="durable">How many groups are committed and how large the durable ledger is at this moment.</param>
-    public Projections(StoreOptions options, PartitionSet partitions, Func<(long, long)> durable, Action<string, Exception?> log)
+    public Projections(StoreOptions options, PriceBook prices, PartitionSet partitions, Func<(long, long)> durable, Action<string, Exception?> log)
     {
         this.options = options;
+        this.prices = prices;
         this.partitions = partitions;
         this.durable = durable;
         this.log = log;
@@ -359,7 +361,7 @@ internal sealed class Projections : IDisposable
         }
 
         cachedSpans += spans.Count;
-        var alone = RunSummary.Of(spans.Values, options.Tools);
+        var alone = RunSummary.Of(spans.Values, options.Tools, prices);
         var facts = TraceFacts.Of(alone);
         string firstDay = row is null || (added.Count > 0 && string.CompareOrdinal(current, row.FirstDay) < 0) ? current : row.FirstDay;
         file!.PutTrace(key.Workspace, facts, row?.Facts.Links ?? [], spans.Count, firstDay);
@@ -431,7 +433,7 @@ internal sealed class Projections : IDisposable
                 if (affected)
                 {
                     var summary = group.Count == 1 && near[group[0].Trace].Alone is { } alone ? alone
-                        : RunSummary.Of(group.SelectMany(t => SpansOf(workspace, near[t.Trace]).Values), options.Tools);
+                        : RunSummary.Of(group.SelectMany(t => SpansOf(workspace, near[t.Trace]).Values), options.Tools, prices);
                     file!.PutRun(workspace, summary, summary.View with { RunId = runId }, group.Select(t => t.Trace));
                 }
             }

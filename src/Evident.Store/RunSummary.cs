@@ -13,11 +13,13 @@ internal sealed class RunSummary
     private readonly StoredSpan[] ordered;
     private readonly Dictionary<SpanKey, StoredSpan> byKey;
     private readonly ToolRegistry tools;
+    private readonly PriceBook prices;
     private readonly HashSet<SpanKey> uncovered = [];
 
-    private RunSummary(IEnumerable<StoredSpan> spans, ToolRegistry tools)
+    private RunSummary(IEnumerable<StoredSpan> spans, ToolRegistry tools, PriceBook prices)
     {
         this.tools = tools;
+        this.prices = prices;
         ordered = [.. spans.OrderBy(s => s.StartNanos).ThenBy(s => s.TraceId.High).ThenBy(s => s.TraceId.Low).ThenBy(s => s.SpanId.Value)];
         byKey = ordered.ToDictionary(s => s.Key());
     }
@@ -25,6 +27,8 @@ internal sealed class RunSummary
     public RunView View { get; private set; } = null!;
 
     public IReadOnlyList<ApprovalCase> Approvals { get; private set; } = [];
+
+    public IReadOnlyList<EvalView> Evals { get; private set; } = [];
 
     /// <summary>Parents that are named and have not arrived.</summary>
     public int MissingParents { get; private set; }
@@ -43,9 +47,10 @@ internal sealed class RunSummary
     public StoredSpan? Root { get; private set; }
 
     /// <param name="spans">One per key, revisions merged; at least one.</param>
-    public static RunSummary Of(IEnumerable<StoredSpan> spans, ToolRegistry tools)
+    /// <param name="prices">Null: those of the build alone.</param>
+    public static RunSummary Of(IEnumerable<StoredSpan> spans, ToolRegistry tools, PriceBook? prices = null)
     {
-        var summary = new RunSummary(spans, tools);
+        var summary = new RunSummary(spans, tools, prices ?? PriceBook.BuiltIn);
         summary.JoinApprovals();
         summary.Summarise();
         return summary;
@@ -118,7 +123,8 @@ internal sealed class RunSummary
         string outcome = OutcomeOf(roots[^1], traces[^1], isLast: true);
         bool resumed = traces.Length > 1 && outcome != "interrupted"
             && traces.Zip(roots).SkipLast(1).Any(t => OutcomeOf(t.Second, t.First, isLast: false) == "interrupted");
-        var (tokensIn, tokensOut, cost) = RunUsage.Of(byKey);
+        var totals = RunUsage.Of(byKey, prices);
+        Evals = EvalResults.Of(ordered, byKey);
         long steps = StepsOf();
         var versions = new RunVersions(
             First(speakers, Field.AgentVersion), First(speakers, Field.PromptVersion), First(speakers, Field.PolicyVersion), First(speakers, Field.ToolSchemaVersion),
@@ -146,9 +152,11 @@ internal sealed class RunSummary
             Spans = ordered.Length,
             Errors = ordered.Count(s => s.IsFailed()),
             Retries = RetriesOf(),
-            TokensIn = tokensIn,
-            TokensOut = tokensOut,
-            CostUsd = cost,
+            TokensIn = totals.TokensIn,
+            TokensOut = totals.TokensOut,
+            CostUsd = totals.CostUsd,
+            CostSource = totals.Source,
+            UnpricedCalls = totals.Unpriced,
             Tools = ToolsOf(),
             Models = [.. ordered.Select(s => s.Text(Field.ModelUsed) ?? s.Text(Field.ModelRequested)).OfType<string>().Distinct(StringComparer.Ordinal).Take(MaxNames)],
             Approvals = CountApprovals(),
@@ -239,7 +247,7 @@ internal sealed class RunSummary
         Flag("budget_exhausted", ordered.Any(IsBudgetExhausted) || (view.Outcome != "success" && view.Steps >= view.Budget?.MaxSteps) || view.CostUsd > view.Budget?.MaxCostUsd);
         Flag("authz_denied", ordered.Any(s => s.Text(Field.ErrorClass) == "authz_denied"));
         Flag("guardrail_block", ordered.Any(IsGuardrailBlock));
-        Flag("eval_failed", ordered.Any(IsFailedEval));
+        Flag("eval_failed", ordered.Any(IsFailedEval) || Evals.Any(e => e.Passed == false));
         Flag("incomplete", MissingParents > 0 || roots.Any(r => r is null));
         return flags;
     }

@@ -7,7 +7,7 @@ namespace Evident.Store;
 internal readonly record struct MergedSpan(StoredSpan Span, int Revisions);
 
 /// <summary>Reads spans straight from the partitions, newest first, and shows them as the API does. Thread safe.</summary>
-internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Action<string, Exception?> log)
+internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, PriceBook prices, Action<string, Exception?> log)
 {
     /// <summary>Every span of a trace that a serving partition holds, in order of start.</summary>
     /// <param name="firstDay">Older partitions are not looked at; null looks at all.</param>
@@ -29,6 +29,18 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
             .OrderBy(m => m.Span.StartNanos).ThenBy(m => m.Span.SpanId.Value)];
     }
 
+    /// <summary>The encoding of every revision of every span of the trace, oldest receipt first.</summary>
+    public void ReadEncoded(string workspace, TraceId trace, string? firstDay, EncodedSpan each, CancellationToken cancellation)
+    {
+        foreach (var file in partitions.Files)
+        {
+            if (firstDay is null || string.CompareOrdinal(file.Name, firstDay) >= 0)
+            {
+                file.TryRead(reader => reader.ReadTrace(trace, workspace, long.MaxValue, each, cancellation), log);
+            }
+        }
+    }
+
     /// <summary>Every payload that any revision of a span of the trace names.</summary>
     public IReadOnlyList<string> ReferencesOf(string workspace, TraceId trace, string? firstDay, CancellationToken cancellation)
     {
@@ -41,7 +53,7 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
                 file.TryRead(reader => reader.ReadTrace(trace, workspace, long.MaxValue, found, cancellation), log);
                 foreach (var span in found)
                 {
-                    references.AddRange(span.Payloads.Select(p => p.Ref));
+                    references.AddRange(span.Payloads.Where(p => !p.IsElsewhere).Select(p => p.Ref));
                 }
             }
         }
@@ -54,6 +66,7 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
         var span = merged.Span;
         ulong end = Math.Max(span.StartNanos, span.EndNanos);
         bool tool = span.Kind == StepKind.Tool;
+        var cost = SpanCost.Of(span, prices);
         return new SpanView
         {
             TraceId = span.TraceId.ToString(),
@@ -72,7 +85,8 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
             SideEffectLevel = tool ? tools.Decide(span.Text(Field.ToolName), span.Text(Field.SideEffectLevel)).ToName() : null,
             TokensIn = span.Integer(Field.TokensIn),
             TokensOut = span.Integer(Field.TokensOut),
-            CostUsd = span.Number(Field.CostUsd) is { } cost && double.IsFinite(cost) ? cost : null,
+            CostUsd = cost?.Usd,
+            Cost = cost,
             ErrorClass = span.Text(Field.ErrorClass),
             Attempt = span.Integer(Field.Attempt),
             ApprovalState = span.Text(Field.ApprovalState),
@@ -108,7 +122,7 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Ac
         var shown = new List<PayloadView>(span.Payloads.Count + span.Uncaptured.Count);
         foreach (var payload in span.Payloads)
         {
-            shown.Add(new PayloadView(payload.Role, payload.Ref, payload.Hash, payload.Bytes));
+            shown.Add(payload.IsElsewhere ? new PayloadView(payload.Role, null, payload.Hash, payload.Bytes) { Elsewhere = payload.Ref } : new PayloadView(payload.Role, payload.Ref, payload.Hash, payload.Bytes));
         }
 
         foreach (var payload in span.Uncaptured)

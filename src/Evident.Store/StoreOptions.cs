@@ -102,6 +102,9 @@ public sealed record IngestSource(string Name, string Workspace = IngestSource.D
 {
     /// <summary>Where everything goes that names no other one.</summary>
     public const string DefaultWorkspace = "default";
+
+    /// <summary>An import by the appliance's own user: spans may bring the encoding of the appliance that exported them.</summary>
+    public bool Carries { get; init; }
 }
 
 /// <summary>What became of one request; all of it is on stable storage, ledger included.</summary>

@@ -7,9 +7,9 @@ namespace Evident.Store;
 /// <summary>Tells a run: its spans, its approvals in one sentence each, its ledger entries, and where it first went wrong. Pure.</summary>
 internal static class StoryBuilder
 {
-    public static RunStory Build(string runId, IReadOnlyList<MergedSpan> spans, IReadOnlyList<(SpanKey Span, LedgerMark Mark)> entries, SpanReader reader, ToolRegistry tools)
+    public static RunStory Build(string runId, IReadOnlyList<MergedSpan> spans, IReadOnlyList<(SpanKey Span, LedgerMark Mark)> entries, SpanReader reader, ToolRegistry tools, PriceBook prices)
     {
-        var summary = RunSummary.Of(spans.Select(s => s.Span), tools);
+        var summary = RunSummary.Of(spans.Select(s => s.Span), tools, prices);
         var marks = entries.ToLookup(e => e.Span, e => e.Mark.Seq);
         return new RunStory(
             summary.View with { RunId = runId },
@@ -17,7 +17,8 @@ internal static class StoryBuilder
             [.. summary.Approvals.Select(Tell)],
             [.. entries.Select(e => e.Mark)],
             FirstWrong(summary),
-            summary.MissingParents);
+            summary.MissingParents,
+            summary.Evals);
     }
 
     private static ApprovalView Tell(ApprovalCase held) => new()

@@ -41,6 +41,12 @@ public sealed record RunView
     public long TokensIn { get; init; }
     public long TokensOut { get; init; }
     public double? CostUsd { get; init; }
+
+    /// <summary><c>reported</c>, <c>computed</c> or <c>mixed</c>; null without a cost.</summary>
+    public string? CostSource { get; init; }
+
+    /// <summary>Calls that used tokens and of whose cost nothing is known: the cost is a lower bound when there are any.</summary>
+    public int UnpricedCalls { get; init; }
     public required IReadOnlyList<ToolUse> Tools { get; init; }
     public required IReadOnlyList<string> Models { get; init; }
     public required ApprovalCounts Approvals { get; init; }
@@ -66,7 +72,7 @@ public sealed record RunVersions(string? Agent, string? Prompt, string? Policy, 
 
 public sealed record RunStory(
     RunView Run, IReadOnlyList<SpanView> Spans, IReadOnlyList<ApprovalView> Approvals, IReadOnlyList<LedgerMark> Ledger, FirstWrong? FirstWrong,
-    int MissingParents);
+    int MissingParents, IReadOnlyList<EvalView> Evals);
 
 public sealed record LedgerMark(long Seq, string Type, string? SpanId, string ThisHash);
 
@@ -107,6 +113,10 @@ public sealed record SpanView
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? CostUsd { get; init; }
 
+    /// <summary>How <see cref="CostUsd"/> is known: reported, or computed with a formula and a row of the price table.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CostView? Cost { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? ErrorClass { get; init; }
 
@@ -143,7 +153,12 @@ public sealed record SpanLinkView(string TraceId, string SpanId);
 /// <param name="Ref">Vault reference; null when the payload was not captured.</param>
 /// <param name="Hash">Keyed fingerprint, for comparing.</param>
 /// <param name="Bytes">Size as sealed, or as sent when it was not captured.</param>
-public sealed record PayloadView(string Role, string? Ref, string Hash, long Bytes);
+public sealed record PayloadView(string Role, string? Ref, string Hash, long Bytes)
+{
+    /// <summary>The reference in the vault of the appliance that the span was imported from; the payload is there and not here.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Elsewhere { get; init; }
+}
 
 /// <summary>Content that the sender keeps elsewhere. Nobody here fetches it.</summary>
 /// <param name="Role">What is there: a payload role.</param>
@@ -214,5 +229,6 @@ public sealed record PartitionStatus(string Name, bool Available, string? Proble
 [JsonSerializable(typeof(RunView))]
 [JsonSerializable(typeof(RunStory))]
 [JsonSerializable(typeof(TraceView))]
+[JsonSerializable(typeof(SpanView))]
 [JsonSerializable(typeof(LedgerHeadView))]
 public sealed partial class StoreJson : JsonSerializerContext;

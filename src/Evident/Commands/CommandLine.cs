@@ -70,6 +70,9 @@ internal static class CommandLine
         root.Subcommands.Add(KeysCommand.Create());
         root.Subcommands.Add(DebugCommands.Create());
         root.Subcommands.Add(IdentityCommand.Create());
+        root.Subcommands.Add(ImportCommand.Create());
+        root.Subcommands.Add(RunExportCommand.Create());
+        root.Subcommands.Add(PricesCommand.Create());
         root.Subcommands.Add(ConfigCommand.Create());
         root.Subcommands.Add(RedactCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());

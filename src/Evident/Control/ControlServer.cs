@@ -92,11 +92,20 @@ internal sealed class ControlServer : IAsyncDisposable
             time.CancelAfter(RequestTimeout);
             uint uid = LocalUser.PeerOf(peer);
             byte[]? line = await ControlSocket.ReadLineAsync(stream, ControlSocket.MaxRequestBytes, time.Token);
-            time.CancelAfter(OperationTimeout);
+            bool known = uid == LocalUser.Own || uid == 0;
+            Operation? operation = known && line is not null ? Operation.Parse(line) : null;
+            if (operation?.BodyBytes is > 0 and <= ControlSocket.MaxBodyBytes)
+            {
+                time.CancelAfter(OperationTimeout);
+                byte[] body = new byte[operation.BodyBytes];
+                await stream.ReadExactlyAsync(body, time.Token);
+                operation = operation with { Body = body };
+            }
 
-            Reply reply = uid != LocalUser.Own && uid != 0
+            time.CancelAfter(OperationTimeout);
+            Reply reply = !known
                 ? Reply.Refused("Only the appliance's own user and root may use its control socket.")
-                : line is null || Operation.Parse(line) is not { } operation
+                : operation is null || operation.BodyBytes > ControlSocket.MaxBodyBytes
                     ? Reply.Refused("The control socket takes one line of JSON with an operation.")
                     : await operations.RunAsync(operation, new Actor(uid.ToString(CultureInfo.InvariantCulture), "uid"), time.Token);
 

@@ -10,6 +10,9 @@ internal static class ControlSocket
     /// <summary>A request may carry a note of 64 KiB in base64.</summary>
     public const int MaxRequestBytes = 96 * 1024, MaxReplyLineBytes = 256 * 1024;
 
+    /// <summary>Raw bytes behind a request's line: a piece of an import.</summary>
+    public const int MaxBodyBytes = 64 << 20;
+
     /// <summary>A unix socket's address holds this many bytes (sun_path, without its final NUL).</summary>
     private const int MaxPathBytes = 107;
 

@@ -10,6 +10,12 @@ namespace Evident.Control;
 internal sealed record Operation(string Name, string? Reference = null, string? Reason = null, byte[]? Note = null, ExportClaim? Export = null,
     DebugOrder? Debug = null, byte[]? Secret = null)
 {
+    /// <summary>Raw bytes that follow the line on the wire, at most <see cref="ControlSocket.MaxBodyBytes"/>.</summary>
+    public byte[] Body { get; init; } = [];
+
+    /// <summary>How many of them the line announces.</summary>
+    public int BodyBytes { get; private init; }
+
     public const string VaultRead = "vault.read", VaultStatus = "vault.status", LedgerHead = "ledger.head", LedgerAnchor = "ledger.anchor", Status = "status";
 
     public const string LedgerPublish = "ledger.publish", LedgerExport = "ledger.export";
@@ -47,6 +53,11 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
                 json.WriteBase64String("secret"u8, Secret);
             }
 
+            if (Body.Length > 0)
+            {
+                json.WriteNumber("body_bytes"u8, Body.Length);
+            }
+
             ExportOperation.Write(json, Export);
             DebugOperation.Write(json, Debug);
             json.WriteEndObject();
@@ -69,7 +80,7 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
                     Bytes(root, "note"),
                     ExportOperation.Parse(root),
                     DebugOperation.Parse(root),
-                    Bytes(root, "secret"))
+                    Bytes(root, "secret")) { BodyBytes = BodyLength(root) }
                 : null;
         }
         catch (JsonException)
@@ -77,6 +88,10 @@ internal sealed record Operation(string Name, string? Reference = null, string? 
             return null;
         }
     }
+
+    // One that is no length is longer than any that is taken.
+    private static int BodyLength(JsonElement root) => !root.TryGetProperty("body_bytes", out JsonElement value) ? 0
+        : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int length) && length >= 0 ? length : int.MaxValue;
 
     private static byte[]? Bytes(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String && value.TryGetBytesFromBase64(out byte[]? bytes) ? bytes : null;
@@ -191,6 +206,8 @@ internal sealed class Operations(EvidentStore store)
 
                     json.WriteEndObject();
                 });
+            case TransferOperation.Import or TransferOperation.Export or TransferOperation.Find or TransferOperation.Record or TransferOperation.ImportPrices or TransferOperation.Prices:
+                return await TransferOperation.RunAsync(store, operation, actor, cancel);
             default:
                 return await VaultOperation.TryRunAsync(store, operation, actor, cancel) ?? Reply.Refused("The running appliance does not know that operation; it may be another version than this command.");
         }

@@ -30,6 +30,9 @@ export interface Run {
   tokens_in: number;
   tokens_out: number;
   cost_usd: number | null;
+  cost_source: 'reported' | 'computed' | 'mixed' | null;
+  /** Calls that used tokens and of whose cost nothing is known. */
+  unpriced_calls: number;
   tools: ToolUse[];
   models: string[];
   approvals: { requested: number; approved: number; rejected: number; expired: number; waiting: number; wait_ms: number };
@@ -48,7 +51,30 @@ export interface Versions {
 }
 
 /** `ref` is null when the payload was not captured: its role, size and fingerprint are all there is. */
-export interface Payload { role: string; ref: string | null; hash: string; bytes: number }
+/** How a cost is known: the sender reported it, or it was computed from tokens and a row of the price table. */
+export interface Cost {
+  source: 'reported' | 'computed';
+  usd: number;
+  formula: string | null;
+  price: { provider: string; model: string; table: string; table_from: string | null; from: string | null; to: string | null } | null;
+}
+/** A judgement about the run or one of its steps. */
+export interface Evaluation {
+  kind: 'eval' | 'feedback' | 'label';
+  scope: 'span' | 'run' | 'session';
+  name: string | null;
+  suite: string | null;
+  score: number | null;
+  label: string | null;
+  passed: boolean | null;
+  target_span_id: string | null;
+  span_id: string;
+  annotator: string | null;
+  time: string;
+  reason_payload: string | null;
+}
+/** `elsewhere`: the span was imported and the payload stayed in the vault that it came from. */
+export interface Payload { role: string; ref: string | null; hash: string; bytes: number; elsewhere?: string }
 /** Content that the sender keeps elsewhere; nobody here fetches it. */
 export interface Reference { role: string; name: string; uri: string }
 export interface SpanEvent { time: string; name: string; attributes: Attributes }
@@ -71,6 +97,7 @@ export interface Span {
   tokens_in?: number | null;
   tokens_out?: number | null;
   cost_usd?: number | null;
+  cost?: Cost;
   error_class?: string | null;
   attempt?: number | null;
   approval_state?: ApprovalState | null;
@@ -116,6 +143,7 @@ export interface RunStory {
   ledger: LedgerRef[];
   first_wrong: { span_id: string; why: string } | null;
   missing_parents: number;
+  evals: Evaluation[];
 }
 
 export interface Heartbeat { seq: number; recorded: string; state: 'started' | 'running' | 'stopping'; interval_ms: number }

@@ -132,3 +132,7 @@ const flags: Record<string, [string, string]> = {
 };
 export const flagWord = (flag: string) => flags[flag]?.[0] ?? flag.replaceAll('_', ' ');
 export const flagMeaning = (flag: string) => flags[flag]?.[1] ?? '';
+
+/** "faithfulness · fail · 0.4" */
+export const evalWords = (e: { name: string | null; label: string | null; score: number | null; passed: boolean | null }): string =>
+  [e.name ?? 'unnamed', e.label ?? (e.passed === null ? null : e.passed ? 'pass' : 'fail'), e.score === null ? null : String(Math.round(e.score * 1000) / 1000)].filter((w) => w !== null).join(' · ');

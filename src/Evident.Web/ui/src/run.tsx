@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, type RunStory, type Span } from './api.js';
 import { ApprovalStory } from './approvals.js';
-import { count, duration, exact, flagMeaning, flagWord, fullTime, money, outcomeStory, parseTime, plural, short } from './format.js';
+import { count, duration, evalWords, exact, flagMeaning, flagWord, fullTime, money, outcomeStory, parseTime, plural, short } from './format.js';
 import { announce, Copy, Failed, Notice, PayloadChip, useWhileVisible } from './frame.js';
 import { Icon, OutcomeShape } from './icons.js';
 import { go, href, ledgerHref, runsHref } from './route.js';
@@ -189,7 +189,7 @@ function Head({ story, tree, onStep }: { story: RunStory; tree: Tree; onStep: (s
         {run.errors > 0 && <li class="bad">{plural(run.errors, 'error')}</li>}
         {run.retries > 0 && <li>{plural(run.retries, 'retry', 'retries')}</li>}
         <li title={`${exact(run.tokens_in)} in, ${exact(run.tokens_out)} out`}><b>{count(run.tokens_in + run.tokens_out)}</b> tok</li>
-        {run.cost_usd !== null && <li><b>{money(run.cost_usd)}</b></li>}
+        {run.cost_usd !== null && <li title={run.unpriced_calls > 0 ? `${plural(run.unpriced_calls, 'call')} without a known price: at least this much` : undefined}><b>{run.unpriced_calls > 0 && '≥ '}{money(run.cost_usd)}</b> <span class="quiet">{run.cost_source}</span></li>}
         <Budget run={run} />
         {asked && <li>asked <PayloadChip payload={asked} named={false} /></li>}
         {answered && <li>answered <PayloadChip payload={answered} named={false} /></li>}
@@ -201,6 +201,10 @@ function Head({ story, tree, onStep }: { story: RunStory; tree: Tree; onStep: (s
         </p></div></li>}
         {run.flags.length > 0 && <li class="story"><Icon name="flag" class="k-guard" /><div><p class="flags">{run.flags.map((f) => <span key={f} class="flag" title={flagMeaning(f)}>{flagWord(f)}<span class="quiet">{flagMeaning(f)}</span></span>)}</p></div></li>}
       </ul>}
+      {story.evals.length > 0 && <ul class="stories evals">{[...story.evals].sort((a, b) => Number(a.passed ?? true) - Number(b.passed ?? true)).slice(0, 12).map((e, i) => (
+        <li class="story" key={i}><Icon name={e.passed === false ? 'failure' : 'success'} class={e.passed === false ? 'o-failure' : ''} /><div><p>
+          {e.kind} <button type="button" class="link" onClick={() => onStep(e.span_id)}>{evalWords(e)}</button>{e.suite && <span class="quiet"> {e.suite}</span>}
+        </p></div></li>))}{story.evals.length > 12 && <li class="quiet">and {exact(story.evals.length - 12)} more, each a step below</li>}</ul>}
       <ul class="dots ids">
         {versions.map(([name, value]) => <li key={name}>{name} <span class="mono">{value}</span></li>)}
         {model && <li>model <span class="mono">{model}</span></li>}

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Attributes, AttributeValue, RunStory, Span } from './api.js';
 import { decider, waitWords } from './approvals.js';
-import { bytes, duration, exact, fullTime, money, parseTime, plural, short } from './format.js';
+import { bytes, duration, evalWords, exact, fullTime, money, parseTime, plural, short } from './format.js';
 import { Copy, PayloadChip } from './frame.js';
 import { Icon, KindIcon, kindWord, OutcomeShape, SideEffectMark } from './icons.js';
 import { href, ledgerHref } from './route.js';
@@ -52,6 +52,7 @@ function Facts({ s, tree, at, story, onStep }: { s: Span } & Omit<Props, 'onClos
   const cached = attribute(s, 'gen_ai.usage.cache_read.input_tokens');
   const backoff = attribute(s, 'backoff_ms');
   const share = tree.end > tree.start ? (s.duration_ms / (tree.end - tree.start)) * 100 : 0;
+  const judged = story.evals.filter((e) => e.target_span_id === s.span_id && e.span_id !== s.span_id);
   const facts: [string, preact.ComponentChildren][] = [
     ['kind', <>{kindWord(s.kind)}{s.name !== stepName(s) && <span class="quiet"> {s.name}</span>}</>],
     ['ended', outcome ? <span class={`t-${outcome}`}><OutcomeShape outcome={outcome} />{outcome}</span> : s.status === 'ok' || s.outcome === 'success' ? 'ok' : 'no error reported'],
@@ -64,7 +65,9 @@ function Facts({ s, tree, at, story, onStep }: { s: Span } & Omit<Props, 'onClos
     ['attempt', s.attempt ? <>{s.attempt}{node.attempts > 1 && ` of ${node.attempts}`}{backoff && <span class="quiet"> after {duration(Number(backoff))} backoff</span>}</> : ''],
     ['model', s.model ? (requested && requested !== s.model ? `${requested} → ${s.model}` : s.model) : ''],
     ['tokens', s.tokens_in || s.tokens_out ? <>{exact(s.tokens_in ?? 0)} in, {exact(s.tokens_out ?? 0)} out{cached && <span class="quiet">, {cached} cached</span>}</> : ''],
-    ['cost', s.cost_usd ? money(s.cost_usd) : ''],
+    ['cost', s.cost ? <>{money(s.cost.usd)} <span class="quiet">{s.cost.source}{s.cost.price && ` with ${s.cost.price.provider} ${s.cost.price.model}, table ${s.cost.price.table}, in force ${s.cost.price.table_from ? `from ${s.cost.price.table_from}` : 'with this build'}`}</span></> : ''],
+    ['formula', s.cost?.formula],
+    ['judged', judged.length ? judged.map((e, i) => <div key={i}>{e.kind}: {evalWords(e)}</div>) : ''],
     ['approval', approval ? <>{waitWords(approval)}{approval.request_span_id !== s.span_id && approval.request_span_id && <> <button type="button" class="link" onClick={() => onStep(approval.request_span_id!)}>request</button></>}</>
       : s.approval_state ? `${s.approval_state}, no record of the request` : ''],
     ['decided', approval?.decided_time ? <>{fullTime(parseTime(approval.decided_time))} <span class="quiet">{decider(approval)}</span></> : ''],
