@@ -12,8 +12,6 @@ namespace Evident.Store;
 /// </summary>
 public sealed class EvidentStore : IDisposable
 {
-    private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
-
     private readonly StoreOptions options;
     private readonly IClock clock;
     private readonly DataLock? ownership;
@@ -27,10 +25,8 @@ public sealed class EvidentStore : IDisposable
     private readonly BatchWriter writer;
     private readonly Projections projections;
     private readonly OutcomesReaders readers;
-    private readonly RunDirectory directory;
+    private readonly RunReads runs;
     private readonly LedgerReads ledgerReads;
-    private readonly SearchedId ids;
-    private readonly SpanReader spans;
     private readonly PayloadReads payloads;
     private readonly AnchorFiling anchors;
     private readonly LedgerExports exports;
@@ -85,19 +81,18 @@ public sealed class EvidentStore : IDisposable
                 prices.Record(ledger, newest);
             });
         projections = Held(open, new Projections(options, prices, partitions, () => (writer.CommittedGroups, writer.Ledger.Head.Size), log));
-        ids = new SearchedId(vault, IngestSource.DefaultWorkspace);
+        var ids = new SearchedId(vault, IngestSource.DefaultWorkspace);
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
-        directory = new RunDirectory(readers, ids);
         LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
         ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
-        spans = new SpanReader(partitions, options.Tools, prices, log);
+        runs = new RunReads(options, projections, new RunDirectory(readers, ids), ids, new SpanReader(partitions, options.Tools, prices, log), prices);
         refusals = new DeniedReads(acts, clock);
         payloads = new PayloadReads(vault, acts, refusals, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, acts, clock);
         exports = new LedgerExports(ledgerDirectory, acts, clock);
         holds = new LegalHolds(Path.Combine(options.DataDirectory, "vault"), ledgerDirectory, ledger.Head.Size);
         retention = new Retention(options, clock, vault, acts, holds, new KeptPayloads(partitions, readers, holds, log), projections, lastKnown, () => refusals.Flush(all: false), log);
-        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, ReferencesOf, RunsOfUser, tenant => pipeline.ScopesOf(IngestSource.DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
+        vaultActs = new VaultActs(options, clock, vault, acts, holds, retention, runs.ReferencesOf, runs.OfUser, tenant => pipeline.ScopesOf(IngestSource.DefaultWorkspace).Resolve(System.Text.Encoding.UTF8.GetBytes(tenant)).Id);
         writer.Committed += projections.Signal;
         writer.Fatal += Fail;
         projections.Start();
@@ -281,107 +276,25 @@ public sealed class EvidentStore : IDisposable
         return new StoreStoppedException("the vault no longer knows what is on the disk; the process stops so that the next start can look.", unknown);
     }
 
-    /// <summary>Newest first. What was acknowledged before the call is in the answer, unless the projections lag by more than the query wait.</summary>
-    public RunPage FindRuns(RunFilter filter, CancellationToken cancellation)
-    {
-        projections.CatchUp(options.QueryWaitMillis, cancellation);
-        return directory.Find(filter, cancellation);
-    }
+    /// <inheritdoc cref="RunReads.Find"/>
+    public RunPage FindRuns(RunFilter filter, CancellationToken cancellation) => runs.Find(filter, cancellation);
 
-    private IReadOnlyList<string> ReferencesOf(string runId, CancellationToken cancellation)
-    {
-        projections.CatchUp(options.QueryWaitMillis, cancellation);
-        return [.. directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation).SelectMany(t => spans.ReferencesOf(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation))];
-    }
+    /// <inheritdoc cref="RunReads.Get"/>
+    public RunStory? GetRun(string runId, CancellationToken cancellation) => runs.Get(runId, cancellation);
+
+    /// <inheritdoc cref="RunReads.Export"/>
+    public byte[]? ExportRun(string runId, string format, CancellationToken cancellation) => runs.Export(runId, format, cancellation);
+
+    /// <inheritdoc cref="RunReads.GetTrace"/>
+    public TraceView? GetTrace(TraceId trace, CancellationToken cancellation) => runs.GetTrace(trace, cancellation);
 
     // Payloads sealed unredacted for the session's tenant since it was opened.
     private long CapturedIn(DebugSession session) => session.Opened is { } opened
         ? new VaultShredding(vault).CountDebug(vault.ResolveScope(IngestSource.DefaultWorkspace, System.Text.Encoding.UTF8.GetBytes(session.Wish.Tenant)).Id, opened)
         : 0;
 
-    // The pseudonym is 32 random-looking digits: a run that has them in its searched text has a span of that user, or one that names the user otherwise.
-    private List<string> RunsOfUser(string pseudonym, CancellationToken cancellation)
-    {
-        var runs = new List<string>();
-        for (var filter = new RunFilter(Text: pseudonym, Limit: 500); ;)
-        {
-            var page = FindRuns(filter, cancellation);
-            foreach (var run in page.Runs)
-            {
-                runs.Add(run.RunId);
-            }
-
-            if (page.Next is null)
-            {
-                return runs;
-            }
-
-            filter = filter with { Cursor = page.Next };
-        }
-    }
-
-    /// <summary>By the shown id, or by the id of one of the run's traces; null when there is no such run.</summary>
-    public RunStory? GetRun(string runId, CancellationToken cancellation)
-    {
-        projections.CatchUp(options.QueryWaitMillis, cancellation);
-        var (shown, traces) = Resolve(runId, cancellation);
-        runId = shown;
-        var merged = traces.SelectMany(t => spans.Read(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
-        return merged.Length == 0 ? null : StoryBuilder.Build(runId, merged, directory.EntriesOf(traces.Select(t => t.Trace), cancellation), spans, options.Tools, prices);
-    }
-
-    // By the shown id, by the id as it was sent, or by that of one of its traces.
-    private (string RunId, IReadOnlyList<TracePlace> Traces) Resolve(string runId, CancellationToken cancellation)
-    {
-        var traces = directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation);
-        if (traces.Count == 0)
-        {
-            foreach (string stored in ids.Forms(runId, SearchedId.Identifier).Skip(1))
-            {
-                if (directory.TracesOf(IngestSource.DefaultWorkspace, stored, cancellation) is { Count: > 0 } found)
-                {
-                    (runId, traces) = (stored, found); // asked for as it was sent, kept as a pseudonym
-                    break;
-                }
-            }
-        }
-
-        if (traces.Count == 0 && TraceId.TryParse(runId, out var member) && directory.PlaceOf(IngestSource.DefaultWorkspace, member, cancellation)?.Run is { } owner)
-        {
-            runId = owner; // asked for by the id of one of its traces
-            traces = directory.TracesOf(IngestSource.DefaultWorkspace, runId, cancellation);
-        }
-
-        return (runId, traces);
-    }
-
-    /// <summary>A run as <c>otlp-json</c>, <c>jsonl</c> or <c>csv</c> (without its head line); null when there is no such run.</summary>
-    /// <exception cref="RunExportException">It is too large.</exception>
-    public byte[]? ExportRun(string runId, string format, CancellationToken cancellation)
-    {
-        projections.CatchUp(options.QueryWaitMillis, cancellation);
-        var (shown, traces) = Resolve(runId, cancellation);
-        var merged = format == RunExport.Otlp ? [] : traces.SelectMany(t => spans.Read(IngestSource.DefaultWorkspace, t.Trace, t.FirstDay, cancellation)).ToArray();
-        return traces.Count == 0 ? null : RunExport.Write(format, shown, merged, traces, IngestSource.DefaultWorkspace, spans, cancellation);
-    }
-
     /// <summary>The ledger says that runs were exported, or records imported, durably on return.</summary>
-    public Task RecordTransferAsync(TransferClaim claim, Actor actor) => exports.RecordAsync(claim, actor, acts);
-
-    /// <summary>Every stored span of a trace; null when there is none.</summary>
-    public TraceView? GetTrace(TraceId trace, CancellationToken cancellation)
-    {
-        projections.CatchUp(TraceWaitMillis, cancellation);
-        var place = directory.PlaceOf(IngestSource.DefaultWorkspace, trace, cancellation);
-        var merged = spans.Read(IngestSource.DefaultWorkspace, trace, place?.FirstDay, cancellation);
-        if (merged.Count == 0)
-        {
-            return null;
-        }
-
-        var marks = directory.EntriesOf([trace], cancellation).ToLookup(e => e.Span, e => e.Mark.Seq);
-        return new TraceView(trace.ToString(), place?.Run ?? trace.ToString(), [.. merged.Select(m => spans.View(m, [.. marks[m.Span.Key()]]))]);
-    }
+    public Task RecordTransferAsync(TransferClaim claim, Actor actor) => exports.RecordAsync(claim, actor);
 
     /// <summary>The appliance's check of its own ledger.</summary>
     public LedgerCheck LedgerCheck { get; }

@@ -52,7 +52,7 @@ internal sealed class LedgerExports(string ledgerDirectory, StoreActs acts, IClo
 
     /// <summary>Appends <c>export.made</c> or <c>import.made</c>; an export of runs rests on the head of that moment and holds no entry: its range is empty.</summary>
     /// <exception cref="ExportRefusedException">The claim is not well formed.</exception>
-    public Task RecordAsync(TransferClaim claim, Actor actor, StoreActs acts)
+    public Task RecordAsync(TransferClaim claim, Actor actor)
     {
         if (!IsHex(claim.Sha256, 64) || claim.Format.Length is 0 or > 32 || claim.Format.AsSpan().ContainsAnyExcept("abcdefghijklmnopqrstuvwxyz0123456789-") || claim.Runs < 0
             || claim.Files < 1 || claim.Accepted < 0 || claim.Rejected < 0 || claim.Duplicates < 0)

@@ -111,7 +111,10 @@ internal sealed class ControlServer : IAsyncDisposable
 
             Platform.Sodium.Zero(line); // it may hold a passphrase
             await stream.WriteAsync(reply.ToLine(), time.Token);
-            await stream.WriteAsync(reply.Payload, time.Token);
+            if (reply.Payload.Length > 0)
+            {
+                await stream.WriteAsync(reply.Payload, time.Token);
+            }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or SocketException)
         {

@@ -42,7 +42,8 @@ public sealed class SealedTests : IDisposable
 
             using var client = new HttpClient { BaseAddress = new Uri(appliance.Url) };
             await AssertSealedAsync(client);
-            Assert.Contains("vault is sealed", (await RunAsync("vault", "read", reference, "--reason", "x")).Error, StringComparison.Ordinal);
+            string refused = (await RunAsync("vault", "read", reference, "--reason", "x")).Error;
+            Assert.True(refused.Contains("vault is sealed", StringComparison.Ordinal), refused);
             Assert.Contains("\"sealed\"", (await RunAsync("vault", "status", "--json")).Out, StringComparison.Ordinal);
             Assert.Contains("master key: passphrase", (await RunAsync("keys", "status")).Out, StringComparison.Ordinal);
 
