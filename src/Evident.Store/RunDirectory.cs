@@ -10,6 +10,9 @@ namespace Evident.Store;
 /// <summary>Where a trace is: the run it belongs to and the first partition that holds a span of it.</summary>
 internal sealed record TracePlace(TraceId Trace, string FirstDay);
 
+/// <summary>A ledger entry about a span.</summary>
+internal sealed record MarkedSpan(SpanKey Span, LedgerMark Mark);
+
 /// <summary>The runs of <c>outcomes.db</c>, and which ledger entries are about which span. Thread safe.</summary>
 internal sealed class RunDirectory(OutcomesReaders readers, SearchedId ids)
 {
@@ -119,9 +122,9 @@ internal sealed class RunDirectory(OutcomesReaders readers, SearchedId ids)
     });
 
     /// <summary>The ledger entries about spans of the traces, by sequence number.</summary>
-    public IReadOnlyList<(SpanKey Span, LedgerMark Mark)> EntriesOf(IEnumerable<TraceId> traces, CancellationToken cancellation) => readers.Query(cancellation, connection =>
+    public IReadOnlyList<MarkedSpan> EntriesOf(IEnumerable<TraceId> traces, CancellationToken cancellation) => readers.Query(cancellation, connection =>
     {
-        var entries = new List<(SpanKey, LedgerMark)>();
+        var entries = new List<MarkedSpan>();
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT span_id, seq, text, hash FROM entry JOIN word ON word.id = type WHERE trace_id = $trace AND span_id IS NOT NULL";
         var parameter = command.Parameters.AddWithValue("$trace", Array.Empty<byte>());
@@ -132,11 +135,11 @@ internal sealed class RunDirectory(OutcomesReaders readers, SearchedId ids)
             while (rows.Read())
             {
                 var span = SpanId.Read(rows.GetFieldValue<byte[]>(0));
-                entries.Add((new SpanKey(trace, span), new LedgerMark(rows.GetInt64(1), rows.GetString(2), span.ToString(), LedgerFormat.HashText(rows.GetFieldValue<byte[]>(3)))));
+                entries.Add(new MarkedSpan(new SpanKey(trace, span), new LedgerMark(rows.GetInt64(1), rows.GetString(2), span.ToString(), LedgerFormat.HashText(rows.GetFieldValue<byte[]>(3)))));
             }
         }
 
-        return entries.OrderBy(e => e.Item2.Seq).ToList();
+        return entries.OrderBy(e => e.Mark.Seq).ToList();
     });
 
     private static object? Nanos(DateTimeOffset? time) =>

@@ -7,7 +7,7 @@ namespace Evident.Store;
 /// <summary>Tells a run: its spans, its approvals in one sentence each, its ledger entries, and where it first went wrong. Pure.</summary>
 internal static class StoryBuilder
 {
-    public static RunStory Build(string runId, IReadOnlyList<MergedSpan> spans, IReadOnlyList<(SpanKey Span, LedgerMark Mark)> entries, SpanReader reader, ToolRegistry tools, PriceBook prices)
+    public static RunStory Build(string runId, IReadOnlyList<MergedSpan> spans, IReadOnlyList<MarkedSpan> entries, SpanReader reader, ToolRegistry tools, PriceBook prices)
     {
         var summary = RunSummary.Of(spans.Select(s => s.Span), tools, prices);
         var marks = entries.ToLookup(e => e.Span, e => e.Mark.Seq);

@@ -63,7 +63,10 @@ internal static class ImportCommand
                 throw new RefusedException($"'{path}': {e.Message} Nothing was imported.");
             }
 
-            all.AddRange(ImportFile.Read(path, bytes, limits, refused).Select(piece => (path, piece)));
+            foreach (ImportPiece piece in ImportFile.Read(path, bytes, limits, refused))
+            {
+                all.Add((path, piece));
+            }
         }
 
         long accepted = 0, duplicates = 0, rejected = 0;
