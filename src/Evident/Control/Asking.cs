@@ -65,7 +65,11 @@ internal static class Asking
             byte[] request = operation.ToLine();
             await stream.WriteAsync(request, time.Token);
             Sodium.Zero(request); // it may hold a passphrase
-            await stream.WriteAsync(operation.Body, time.Token);
+            if (operation.Body.Length > 0)
+            {
+                await stream.WriteAsync(operation.Body, time.Token);
+            }
+
             byte[] line = await ControlSocket.ReadLineAsync(stream, ControlSocket.MaxReplyLineBytes, time.Token)
                 ?? throw new RefusedException($"The running appliance closed '{path}' without an answer; its log says why.");
             (Reply reply, int length) = Reply.Parse(line);
