@@ -21,7 +21,7 @@ internal static class PricesCommand
     {
         Command command = CommandLine.Command("import",
             "Puts a price table into force from now on, in place of the one before; spans that started earlier keep the prices that they had. The ledger says so.",
-            "evident prices show --built-in > prices.tsv", "evident prices import prices.tsv");
+            "evident prices import prices.tsv");
         var data = new DataOptions(command);
         Argument<string> file = CommandLine.Text("FILE", "Tab-separated, as docs/prices.md says, at most 4 MiB.");
         command.Arguments.Add(file);
