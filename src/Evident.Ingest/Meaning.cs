@@ -46,7 +46,7 @@ internal static class Meaning
         ("agent_tool_call execute_tool call_tool tool_call tool tools_call tool_execution", StepKind.Tool),
         ("guardrail guardrail_check agent_guardrail", StepKind.Guardrail),
         ("policy policy_decision policy_check agent_policy", StepKind.Policy),
-        ("eval evaluation evaluate", StepKind.Evaluation),
+        ("eval evaluation evaluate eval_result gen_ai_evaluation_result", StepKind.Evaluation),
         ("agent_verify verify verification validate", StepKind.Verify),
         ("handoff agent_handoff", StepKind.Handoff),
         ("agent_approval_wait approval approval_request approval_decision approval_wait human_review", StepKind.Approval),

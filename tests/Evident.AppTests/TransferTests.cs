@@ -1,119 +1,75 @@
-using System.Text.Json;
 using Xunit;
 
 namespace Evident.AppTests;
 
-/// <summary><c>evident import</c>, <c>evident export</c> and <c>evident prices</c> on the published file: what one appliance exports another stores with the same digests, and both ledgers say so.</summary>
+/// <summary>Files in and out of the published file: export, import into a second appliance, malformed files, promptfoo, prices.</summary>
 public sealed class TransferTests
 {
-    private static CommandResult Ran(int code, params string[] arguments)
-    {
-        var ran = EvidentProcess.Run(arguments);
-        Assert.True(ran.Code == code, ran.ToString());
-        return ran;
-    }
-
-    private static OtlpSpan Span(string run, string name) => new OtlpSpan { Name = name }
-        .With("agent.run_id", run).With("gen_ai.operation.name", "chat").With("gen_ai.provider.name", "openai").With("gen_ai.request.model", "gpt-4o-mini").With("gen_ai.usage.input_tokens", "1000")
-        .With("gen_ai.input.messages", """[{"role":"user","content":"words of Mrs Planted-Kowalski"}]""");
+    private static string Recording => Path.Combine(AppContext.BaseDirectory, "promptfoo-results.json");
 
     [Fact]
-    public async Task A_run_goes_from_one_appliance_to_another_with_its_digests()
+    public async Task What_one_appliance_exports_another_imports_and_recognises()
     {
-        using var place = new TestDirectory();
-        string run = Ids.Unique("run-"), file = place.File("run.json"), other = place.File("other");
-        Directory.CreateDirectory(other);
-        JsonElement first;
-        using (var server = await EvidentProcess.ServeAsync(place.Data))
+        using TestDirectory first = new(), second = new();
+        Assert.Equal(0, EvidentProcess.Run("demo", "--once", "--data", first.Data, "--listen", "http://127.0.0.1:0").Code);
+        string file = first.File("all.json"), again = second.File("again.json");
+        var written = EvidentProcess.Run("export", "--out", file, "--data", first.Data);
+        Assert.True(written.Code == 0, written.ToString());
+        Assert.Equal(1, EvidentProcess.Run("export", "--out", file, "--data", first.Data).Code); // it is there already
+
+        using (var server = await EvidentProcess.ServeAsync(second.Data))
         {
-            using var wire = new Wire(server.Url);
-            await wire.AcceptAsync(OtlpRequest.Of(Span(run, "chat gpt-4o-mini")));
-            first = await wire.RunAsync(run);
-            Ran(0, "export", "--run", run, "--out", file, "--data", place.Data);
-            Assert.NotEqual(0, EvidentProcess.Run("export", "--run", run, "--out", file, "--data", place.Data).Code); // nothing is written over
-            Assert.Equal(2, File.ReadLines(Csv(place, run)).Count());
+            var imported = EvidentProcess.Run("import", file, "--data", second.Data);
+            Assert.True(imported.Code == 0, imported.ToString());
+            Assert.Contains(" 0 already there, 0 refused", imported.Out, StringComparison.Ordinal);
+            Assert.Contains("Imported 1 file: 0 records stored", EvidentProcess.Run("import", file, "--data", second.Data).Out, StringComparison.Ordinal);
+            Assert.Equal(0, EvidentProcess.Run("export", "--out", again, "--data", second.Data).Code);
             Assert.Equal(0, server.Stop());
         }
 
-        Assert.DoesNotContain("Planted-Kowalski", File.ReadAllText(file), StringComparison.Ordinal); // payloads stay in the vault
-        Assert.Contains("1 records stored, 0 already there, 0 refused", Ran(0, "import", file, "--data", other).Out, StringComparison.Ordinal);
-        using (var server = await EvidentProcess.ServeAsync(other))
-        {
-            using var wire = new Wire(server.Url);
-            var second = await wire.RunAsync(run);
-            Assert.Equal(first.GetProperty("spans")[0].Text("span_id"), second.GetProperty("spans")[0].Text("span_id"));
-            Assert.Equal(first.GetProperty("spans")[0].GetProperty("attributes").GetRawText(), second.GetProperty("spans")[0].GetProperty("attributes").GetRawText());
-            Assert.Equal(Digest(first), Digest(second));
-            Assert.Contains("0 records stored, 1 already there", Ran(0, "import", file, "--data", other).Out, StringComparison.Ordinal);
-            string again = place.File("again.json");
-            Ran(0, "export", "--run", run, "--out", again, "--data", other);
-            Assert.Equal(0, server.Stop());
-        }
-
-        Assert.Equal(2, LedgerLines.Of(place.Data).OfType("export.made").Count());
-        Assert.Equal(2, LedgerLines.Of(other).OfType("import.made").Count());
-        Ran(10, "verify", place.Data, "--traces", "--vault");
-        Ran(10, "verify", other, "--traces");
-
-        static string Csv(TestDirectory place, string run)
-        {
-            string csv = place.File("run.csv");
-            Ran(0, "export", "--run", run, "--format", "csv", "--out", csv, "--data", place.Data);
-            return csv;
-        }
-
-        static string? Digest(JsonElement run) => run.GetProperty("spans")[0].TryGetProperty("digest", out var digest) ? digest.GetString() : null;
+        // And back: the first appliance knows every one of them by its digest.
+        Assert.Contains("Imported 1 file: 0 records stored", EvidentProcess.Run("import", again, "--data", first.Data).Out, StringComparison.Ordinal);
+        Assert.Equal(10, EvidentProcess.Run("verify", second.Data, "--vault", "--traces", "--allow-notes").Code);
+        string entries = EvidentProcess.Run("ledger", "cat", "--data", second.Data).Out;
+        Assert.Contains("\"type\":\"import.made\"", entries, StringComparison.Ordinal);
+        Assert.Contains("\"type\":\"export.made\"", entries, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_file_that_is_none_is_refused_with_its_line_before_anything_is_stored()
+    public async Task A_malformed_file_is_refused_with_its_line_and_nothing_is_taken()
     {
         using var place = new TestDirectory();
-        Directory.CreateDirectory(place.Data);
-        string file = place.File("events.jsonl");
-        File.WriteAllText(file, """
-            {"timestamp":"2026-05-06T06:00:00Z","name":"step","trace_id":"t"}
-            {"timestamp":"2026-05-06T06:00:01Z","name":
-
-            """.Replace("\r", "", StringComparison.Ordinal));
-        var refused = EvidentProcess.Run("import", file, "--data", place.Data);
-        Assert.True(refused.Code != 0 && refused.Error.Contains("line 2", StringComparison.Ordinal), refused.ToString());
-        File.WriteAllText(file, """{"timestamp":"2026-05-06T06:00:00Z","name":"step","trace_id":"t"}""" + "\n");
-        Assert.Contains("1 records stored", Ran(0, "import", file, "--data", place.Data).Out, StringComparison.Ordinal);
-        Assert.NotEqual(0, EvidentProcess.Run("import", place.File("not there"), "--data", place.Data).Code);
-    }
-
-    [Fact]
-    public async Task A_recorded_evaluation_of_promptfoo_is_a_run_with_its_verdicts()
-    {
-        using var place = new TestDirectory();
-        Directory.CreateDirectory(place.Data);
-        string results = Path.Combine(RealClientTests.ClientsDirectory(), "..", "recordings", "promptfoo", "results.json");
-        Assert.Contains("0 refused", Ran(0, "import", "promptfoo", results, "--release", "2026.11.1", "--data", place.Data).Out, StringComparison.Ordinal);
         using var server = await EvidentProcess.ServeAsync(place.Data);
+        string good = place.File("good.jsonl"), bad = place.File("bad.jsonl");
+        File.WriteAllText(good, """{"event_type":"plan","trace_id":"t_good","timestamp":"2026-05-13T09:30:00Z"}""" + "\n");
+        File.WriteAllText(bad, """{"event_type":"plan","trace_id":"t_bad","timestamp":"2026-05-13T09:30:00Z"}""" + "\n\n{\"event_type\":\"plan\",\n");
+        var refused = EvidentProcess.Run("import", good, bad, "--data", place.Data);
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("line ", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("Nothing was imported", refused.Error, StringComparison.Ordinal);
         using var wire = new Wire(server.Url);
-        var run = (await wire.JsonAsync("/api/v1/runs")).GetProperty("runs")[0];
-        Assert.Equal("2026.11.1", run.Text("release"));
-        var spans = (await wire.RunAsync(run.Text("run_id")!)).GetProperty("spans").EnumerateArray().Where(s => s.Text("kind") == "evaluation").ToArray();
-        using var recorded = JsonDocument.Parse(File.ReadAllText(results));
-        var cases = recorded.RootElement.GetProperty("results").GetProperty("results").EnumerateArray().ToArray();
-        string Passed(JsonElement span) => span.GetProperty("attributes").TryGetProperty("eval.passed", out var passed) ? passed.GetRawText() : "";
-        Assert.True(spans.Length >= cases.Length, $"{spans.Length} evaluations for {cases.Length} cases");
-        Assert.Equal(cases.Any(c => !c.GetProperty("success").GetBoolean()), spans.Any(s => Passed(s) == "false"));
-        Assert.Equal(cases.Any(c => c.GetProperty("success").GetBoolean()), spans.Any(s => Passed(s) == "true"));
+        Assert.Equal(0, (await wire.JsonAsync("/api/v1/runs")).GetProperty("runs").GetArrayLength());
+        File.WriteAllText(bad, "# Version: x\nopenai\tgpt\n");
+        Assert.Contains("line 2: ", EvidentProcess.Run("prices", "import", bad, "--data", place.Data).Error, StringComparison.Ordinal);
+        Assert.Equal(0, server.Stop());
     }
 
     [Fact]
-    public void Prices_are_a_file_to_edit_and_to_import()
+    public async Task The_recorded_promptfoo_result_is_a_run_with_cases_verdicts_route_and_release()
     {
         using var place = new TestDirectory();
-        Directory.CreateDirectory(place.Data);
-        string table = place.File("prices.tsv");
-        File.WriteAllText(table, Ran(0, "prices", "show", "--built-in", "--data", place.Data).Out + "local\tllama*\t\t\t\t\t\t\t\t\t0.001\n");
-        Ran(0, "prices", "import", table, "--data", place.Data);
-        Assert.Equal(2, JsonDocument.Parse(Ran(0, "prices", "show", "--json", "--data", place.Data).Out).RootElement.GetProperty("tables").GetArrayLength());
-        File.WriteAllText(table, "local\tllama\tnot a day\n");
-        var refused = EvidentProcess.Run("prices", "import", table, "--data", place.Data);
-        Assert.True(refused.Code != 0 && refused.Error.Contains("line 1", StringComparison.Ordinal), refused.ToString());
+        using var server = await EvidentProcess.ServeAsync(place.Data);
+        var imported = EvidentProcess.Run("import", "promptfoo", Recording, "--data", place.Data);
+        Assert.True(imported.Code == 0, imported.ToString());
+        using var wire = new Wire(server.Url);
+        string id = (await wire.JsonAsync("/api/v1/runs?workflow=refund-desk")).GetProperty("runs")[0].GetProperty("run_id").GetString()!;
+        var story = await wire.RunAsync(id, spans: 12);
+        Assert.Equal("2026.11.1", story.GetProperty("run").GetProperty("release").GetString());
+        Assert.Equal("reported", story.GetProperty("run").GetProperty("cost_source").GetString());
+        var evals = story.GetProperty("evals").EnumerateArray().ToList();
+        Assert.Equal(["error", "fail", "pass"], evals.Where(e => e.GetProperty("name").GetString() is "in policy" or "out of policy" or "provider fails").Select(e => e.GetProperty("label").GetString()).Order(StringComparer.Ordinal));
+        Assert.All(evals, e => Assert.NotNull(e.GetProperty("reason_payload").GetString()));
+        Assert.Equal(0, server.Stop());
+        Assert.Empty(PatternSearch.InDirectory(place.Data, PatternSearch.FormsOf("Your refund for this order").ToList()));
     }
 }
