@@ -91,7 +91,7 @@ const clients = {
       await runner.run(agent, first.state);
     }, { groupId: 'ticket-9421' });
     await agents.getGlobalTraceProvider().forceFlush();
-    await new Promise((go) => setTimeout(go, 300));
+    await new Promise((go) => setTimeout(go, 1000));
     server.close();
     return { trace: trace.replace('trace_', '') };
   },

@@ -59,6 +59,11 @@ export function money(usd: number): string {
   return `$${usd.toFixed(Math.min(6, 1 - Math.floor(Math.log10(usd))))}`;
 }
 
+/** The same in a narrow column: what is less than a cent is not told apart. */
+export function cents(usd: number): string {
+  return usd > 0 && usd < 0.01 ? '<$0.01' : money(usd);
+}
+
 /** How long ago, one unit: now, 12 s, 4 m, 3 h, 2 d. */
 export function ago(then: number, now: number): string {
   const s = Math.floor((now - then) / 1000);

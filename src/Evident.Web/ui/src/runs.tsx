@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, type Run } from './api.js';
 import { announce, Failed, Notice, useNow, useWhileVisible } from './frame.js';
-import { ago, clock, count, day, duration, flagMeaning, flagWord, fullTime, money, outcomeStory, outcomeWord, parseTime, plural } from './format.js';
+import { ago, cents, clock, count, day, duration, flagMeaning, flagWord, fullTime, money, outcomeStory, outcomeWord, parseTime, plural } from './format.js';
 import { Icon, OutcomeShape, SideEffectMark } from './icons.js';
 import { go, runHref, runsHref, type Filter, type FilterName } from './route.js';
 
@@ -187,7 +187,7 @@ function Table({ runs, now, filter, stale }: { runs: Run[]; now: number; filter:
               <td role="cell" class="num c-duration" title={r.approvals.wait_ms > 0 ? `${duration(r.approvals.wait_ms)} of it waiting for a person` : undefined}><Wait run={r} />{duration(r.duration_ms)}</td>
               <td role="cell" class="num c-steps">{count(r.steps)}</td>
               <td role="cell" class="num c-tokens">{count(r.tokens_in + r.tokens_out)}</td>
-              <td role="cell" class="num c-cost">{r.cost_usd === null ? '' : money(r.cost_usd)}</td>
+              <td role="cell" class="num c-cost" title={r.cost_usd === null ? undefined : money(r.cost_usd)}>{r.cost_usd === null ? '' : cents(r.cost_usd)}</td>
             </tr>,
           ];
         })}

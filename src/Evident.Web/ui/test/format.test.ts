@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ago, bytes, clock, count, duration, money, outcomeStory, parseTime, shellWord, short, vaultCommand } from '../src/format.js';
+import { ago, bytes, cents, clock, count, duration, money, outcomeStory, parseTime, shellWord, short, vaultCommand } from '../src/format.js';
 
 const table = <T>(name: string, of: (input: T) => string, rows: [T, string][]) =>
   test(name, () => { for (const [input, expected] of rows) assert.equal(of(input), expected, `${name}(${String(input)})`); });
@@ -47,4 +47,10 @@ test('nothing in a reason can leave its word on the command line', () => {
     assert.equal(word.slice(1, -1).split("'\\''").join("'"), reason);
     assert.ok(!word.slice(1, -1).split("'\\''").join('').includes("'"), word);
   }
+});
+
+test('less than a cent is not told apart in a narrow column', () => {
+  assert.equal(cents(0.000054), '<$0.01');
+  assert.equal(cents(0.01), money(0.01));
+  assert.equal(cents(0), '$0');
 });
