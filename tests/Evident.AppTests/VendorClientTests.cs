@@ -36,7 +36,7 @@ public sealed class VendorClientTests
         using var place = new TestDirectory();
         using var server = await EvidentProcess.ServeAsync(place.Data);
         using var wire = new Wire(server.Url);
-        var run = await wire.RunAsync((Ran(server, "langsmith")).Text("trace")!, spans: 4);
+        var run = await wire.RunAsync(Ran(server, "langsmith").Text("trace")!, spans: 4);
         JsonElement root = Step(run, "refund-agent"), call = Step(run, "ChatOpenAI"), tool = Step(run, "crm.lookup"), feedback = Step(run, "helpful");
         Assert.Equal(["llm", "tool", "evaluation"], new[] { call, tool, feedback }.Select(s => s.Text("kind")));
         Assert.All([call, tool, feedback], s => Assert.Equal(root.Text("span_id"), s.Text("parent_span_id")));
@@ -53,7 +53,7 @@ public sealed class VendorClientTests
         using var place = new TestDirectory();
         using var server = await EvidentProcess.ServeAsync(place.Data);
         using var wire = new Wire(server.Url);
-        var run = await wire.RunAsync((Ran(server, "langfuse")).Text("trace")!.Replace("-", "", StringComparison.Ordinal), spans: 4);
+        var run = await wire.RunAsync(Ran(server, "langfuse").Text("trace")!.Replace("-", "", StringComparison.Ordinal), spans: 4);
         JsonElement root = Step(run, "refund"), call = Step(run, "chat"), score = Step(run, "helpful");
         Assert.Equal(["workflow", "llm", "evaluation"], new[] { root, call, score }.Select(s => s.Text("kind")));
         Assert.Equal((root.Text("span_id"), call.Text("span_id")), (call.Text("parent_span_id"), score.Text("parent_span_id")));
@@ -69,7 +69,7 @@ public sealed class VendorClientTests
         using var place = new TestDirectory();
         using var server = await EvidentProcess.ServeAsync(place.Data);
         using var wire = new Wire(server.Url);
-        var run = await wire.RunAsync((Ran(server, "openai")).Text("trace")!, spans: 6);
+        var run = await wire.RunAsync(Ran(server, "openai").Text("trace")!, spans: 6);
         var tool = Step(run, "refund_submit");
         Assert.Equal(("tool", "error"), (tool.Text("kind"), tool.Text("status")));
         Assert.Equal(("refund", "ticket-9421", "rejected", "Refunds"), (run.Text("run", "workflow_id"), run.Text("run", "session_id"), run.Text("run", "outcome"), run.Text("run", "agent_name")));
@@ -85,7 +85,7 @@ public sealed class VendorClientTests
         using var place = new TestDirectory();
         using var server = await EvidentProcess.ServeAsync(place.Data);
         using var wire = new Wire(server.Url);
-        var run = await wire.RunAsync((Ran(server, "vercel")).Text("trace")!, spans: 5);
+        var run = await wire.RunAsync(Ran(server, "vercel").Text("trace")!, spans: 5);
         JsonElement whole = Step(run, "ai.generateText"), tool = Step(run, "ai.toolCall");
         Assert.Equal(("tool", "crm_lookup", whole.Text("span_id")), (tool.Text("kind"), tool.Text("attributes", "tool.name"), tool.Text("parent_span_id")));
         Assert.Equal(2, run.GetProperty("spans").EnumerateArray().Count(s => s.Text("kind") == "llm"));
@@ -102,7 +102,7 @@ public sealed class VendorClientTests
         using var place = new TestDirectory();
         using var server = await EvidentProcess.ServeAsync(place.Data);
         using var wire = new Wire(server.Url);
-        var run = await wire.RunAsync((Ran(server, "phoenix")).Text("trace")!, spans: 2);
+        var run = await wire.RunAsync(Ran(server, "phoenix").Text("trace")!, spans: 2);
         JsonElement root = Step(run, "refund-agent"), call = Step(run, "OpenAI Chat Completions");
         Assert.Equal(("agent", "llm", root.Text("span_id")), (root.Text("kind"), call.Text("kind"), call.Text("parent_span_id")));
         Assert.Equal((100, 20, "ticket-9421"), (run.GetProperty("run").GetProperty("tokens_in").GetInt32(), run.GetProperty("run").GetProperty("tokens_out").GetInt32(), run.Text("run", "session_id")));
@@ -116,7 +116,7 @@ public sealed class VendorClientTests
         using var place = new TestDirectory();
         using var server = await EvidentProcess.ServeAsync(place.Data);
         using var wire = new Wire(server.Url);
-        Assert.Equal("approve", (Ran(server, "langgraph")).Text("decision"));
+        Assert.Equal("approve", Ran(server, "langgraph").Text("decision"));
         string[] runs = [];
         for (int i = 0; i < 100 && runs.Length < 2; i++)
         {
