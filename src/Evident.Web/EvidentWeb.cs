@@ -93,7 +93,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
     {
         var counters = new WebCounters();
         var budget = new BodyBudget(setup.Http.MaxBodyBytesInFlight);
-        var gate = new RequestGate(setup.Http.AllowedHosts);
+        var gate = new RequestGate(setup.Http.AllowedHosts, setup.Http.AllowedOrigins);
         ILogger log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Evident.Web");
         long started = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
@@ -176,6 +176,16 @@ public sealed partial class EvidentWeb : IAsyncDisposable
             counters.Refuse(refusal.Status);
             await ErrorReply.WriteAsync(context, refusal.Status, refusal.Code, refusal.Message);
             return;
+        }
+
+        if (gate.IsAllowedSender(context.Request))
+        {
+            CrossOrigin.Apply(context);
+            if (HttpMethods.IsOptions(context.Request.Method))
+            {
+                context.Response.StatusCode = StatusCodes.Status204NoContent;
+                return;
+            }
         }
 
         using StoreUse use = door.Enter();

@@ -35,4 +35,7 @@ public sealed class HttpLimits
 
     /// <summary>Host names, beside literal addresses and <c>localhost</c>, under which the appliance may be asked (else 421).</summary>
     public IReadOnlyList<string> AllowedHosts { get; set; } = [];
+
+    /// <summary>Origins of pages whose agents may send from a browser, such as <c>https://agents.example.org</c>; they may send and read nothing.</summary>
+    public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
 }

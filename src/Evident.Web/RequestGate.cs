@@ -13,8 +13,13 @@ internal sealed record Refusal(int Status, string Code, string Message);
 /// defeats DNS rebinding; a foreign Origin or a cross-site fetch is refused; a POST needs a content type that no HTML form can send.
 /// Pure: a function of the request's headers and the allowed names.
 /// </summary>
-internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts)
+internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts, IReadOnlyCollection<string>? allowedOrigins = null)
 {
+    // Where data come in; nothing can be read there.
+    private static readonly string[] Doors = ["/v1/", "/otel/", "/api/otel/", "/api/public/", "/runs", "/api/runs", "/feedback", "/api/feedback"];
+
+    private readonly HashSet<string> origins = new(allowedOrigins ?? [], StringComparer.OrdinalIgnoreCase);
+
     private readonly HashSet<string> names = new(allowedHosts, StringComparer.OrdinalIgnoreCase) { "localhost" };
 
     /// <summary>Null when the request may go on.</summary>
@@ -28,12 +33,12 @@ internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts)
                 "The Host header names neither an address, nor localhost, nor a name listed in the configuration value http.allowedHosts.");
         }
 
-        if (!IsOwnOrigin(request))
+        if (!IsOwnOrigin(request) && !IsAllowedSender(request))
         {
             return new Refusal(
                 StatusCodes.Status403Forbidden,
                 "foreign_origin",
-                "The request comes from a page of another origin. Open the appliance's own page; cross-origin access is not enabled.");
+                "The request comes from a page of another origin. Open the appliance's own page; a page that sends agents' data needs its origin in the configuration value http.allowedOrigins.");
         }
 
         if (HttpMethods.IsPost(request.Method) && !HasDeliberateContentType(request.ContentType) && !IsKeyedForm(request))
@@ -46,6 +51,12 @@ internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts)
 
         return null;
     }
+
+    /// <summary>A page of an origin from the configuration sends data, or asks whether it may (CORS).</summary>
+    public bool IsAllowedSender(HttpRequest request) =>
+        origins.Count > 0 && request.Headers.Origin is [{ } origin] && origins.Contains(origin)
+        && (HttpMethods.IsPost(request.Method) || HttpMethods.IsPatch(request.Method) || HttpMethods.IsOptions(request.Method))
+        && request.Path.Value is { } path && (path == "/" || Array.Exists(Doors, d => path.StartsWith(d, StringComparison.Ordinal)));
 
     /// <summary>The media type without its parameters, or null when there is none that parses.</summary>
     public static string? MediaType(string? contentType) =>
@@ -104,6 +115,22 @@ internal sealed class RequestGate(IReadOnlyCollection<string> allowedHosts)
         && !type.Equals("text/plain", StringComparison.OrdinalIgnoreCase)
         && !type.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase)
         && !type.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>What a browser wants to hear before and after it sends for a page of another origin (ingest-protocols 2.10). No credentials, and nothing of an answer but when to send again.</summary>
+internal static class CrossOrigin
+{
+    public static void Apply(HttpContext context)
+    {
+        IHeaderDictionary headers = context.Response.Headers;
+        headers.AccessControlAllowOrigin = context.Request.Headers.Origin;
+        headers.AccessControlAllowMethods = "POST, PATCH, OPTIONS";
+        headers.AccessControlAllowHeaders =
+            "content-type, content-encoding, authorization, x-api-key, x-tenant-id, traceparent, tracestate, baggage, x-langfuse-sdk-name, x-langfuse-sdk-version, x-langfuse-public-key, x-langfuse-ingestion-version, openai-beta";
+        headers.AccessControlMaxAge = "86400";
+        headers.AccessControlExposeHeaders = "Retry-After";
+        headers.Vary = "Origin";
+    }
 }
 
 /// <summary>The headers that every reply carries, refusals included.</summary>

@@ -51,6 +51,7 @@ internal sealed class Setting
     [
         Addresses(),
         Hosts(),
+        Origins(),
         Whole("http.maxConnections", 1, 65_536, o => o.Http.MaxConnections, (o, v) => o.Http.MaxConnections = (int)v,
             "Open connections. One agent process holds one or two, a browser up to six; more are refused, so that sockets and buffers stay bounded."),
         Whole("http.keepAliveSeconds", 1, 3_600, o => o.Http.KeepAliveSeconds, (o, v) => o.Http.KeepAliveSeconds = (int)v,
@@ -222,6 +223,30 @@ internal sealed class Setting
             },
             (json, options) => WriteTexts(json, options.Http.AllowedHosts));
     }
+
+    private static Setting Origins()
+    {
+        const string name = "http.allowedOrigins", allowed = "a list of at most 64 origins, such as https://agents.example.org";
+        return new Setting(
+            name,
+            allowed,
+            "Origins of pages whose agents may send traces, logs and events from a browser (CORS); they may send and read nothing.",
+            (value, options) =>
+            {
+                if (Texts(value) is not { Count: <= 64 } texts || texts.Any(t => !IsOrigin(t)))
+                {
+                    return Wrong(name, value, allowed);
+                }
+
+                options.Http.AllowedOrigins = texts;
+                return null;
+            },
+            (json, options) => WriteTexts(json, options.Http.AllowedOrigins));
+    }
+
+    // Scheme, host and port as a browser writes them, nothing behind.
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && uri.GetLeftPart(UriPartial.Authority).Equals(text, StringComparison.OrdinalIgnoreCase);
 
     private static Setting ToolLevels()
     {

@@ -92,6 +92,7 @@ public sealed class ConfigurationTests
             {
                 "listen" => "[\"http://127.0.0.1:1\"]",
                 "http.allowedHosts" => "[\"a.example\"]",
+                "http.allowedOrigins" => "[\"https://a.example\"]",
                 "log.level" => "\"error\"",
                 "tools" => "{\"a\":\"read\"}",
                 "capture.mode" => "\"structure\"",

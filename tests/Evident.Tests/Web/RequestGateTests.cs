@@ -28,6 +28,30 @@ public sealed class RequestGateTests
         Assert.Equal(status, Gate.Check(Request("GET", host))?.Status);
 
     [Theory]
+    [InlineData("POST", "/v1/traces", "https://agents.example.org", true)]
+    [InlineData("OPTIONS", "/v1/traces", "https://agents.example.org", true)]
+    [InlineData("POST", "/", "HTTPS://agents.example.org", true)]
+    [InlineData("POST", "/runs/batch", "https://agents.example.org", true)]
+    [InlineData("POST", "/v1/traces", "https://agents.example.org.attacker.example", false)]
+    [InlineData("POST", "/v1/traces", "http://agents.example.org", false)]
+    [InlineData("GET", "/api/v1/runs", "https://agents.example.org", false)]
+    [InlineData("GET", "/", "https://agents.example.org", false)]
+    [InlineData("POST", "/api/v1/runs", "https://agents.example.org", false)]
+    [InlineData("POST", "/api/v1/vault/vr_x/open", "https://agents.example.org", false)]
+    public void A_page_of_a_configured_origin_may_send_and_read_nothing(string method, string path, string origin, bool may)
+    {
+        var gate = new RequestGate([], ["https://agents.example.org"]);
+        HttpRequest request = Request(method, "127.0.0.1:4318");
+        request.Path = path;
+        request.ContentType = "application/json";
+        request.Headers.Origin = origin;
+        request.Headers["Sec-Fetch-Site"] = "cross-site";
+        Assert.Equal(may ? null : 403, gate.Check(request)?.Status);
+        Assert.Equal(may, gate.IsAllowedSender(request));
+        Assert.Equal(403, Gate.Check(request)?.Status); // without the configuration nobody may
+    }
+
+    [Theory]
     [InlineData("http://127.0.0.1:4318", null)]
     [InlineData("HTTP://127.0.0.1:4318", null)]
     [InlineData("http://127.0.0.1:9999", 403)]

@@ -272,6 +272,25 @@ public sealed class VendorDoorTests
         Assert.Equal(HttpStatusCode.OK, (await web.Client.GetAsync("/")).StatusCode); // the page is still there
     }
 
+    [Fact]
+    public async Task A_browser_exporter_of_a_configured_origin_asks_and_sends()
+    {
+        await using var web = await RunningWeb.StartAsync(http: new Evident.Web.HttpLimits { AllowedOrigins = ["https://agents.example.org"] });
+        using var ask = new HttpRequestMessage(HttpMethod.Options, "/v1/traces");
+        ask.Headers.Add("Origin", "https://agents.example.org");
+        ask.Headers.Add("Access-Control-Request-Method", "POST");
+        using var allowed = await web.Client.SendAsync(ask);
+        Assert.Equal(HttpStatusCode.NoContent, allowed.StatusCode);
+        Assert.Equal("https://agents.example.org", allowed.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        Assert.Contains("content-type", allowed.Headers.GetValues("Access-Control-Allow-Headers").Single(), StringComparison.Ordinal);
+        using var send = new HttpRequestMessage(HttpMethod.Post, "/v1/traces") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        send.Headers.Add("Origin", "https://agents.example.org");
+        using var sent = await web.Client.SendAsync(send);
+        Assert.Equal((HttpStatusCode.OK, "Retry-After"), (sent.StatusCode, sent.Headers.GetValues("Access-Control-Expose-Headers").Single()));
+        using var plain = await web.Client.PostAsync("/v1/traces", new StringContent("{}", Encoding.UTF8, "application/json"));
+        Assert.False(plain.Headers.Contains("Access-Control-Allow-Origin"));
+    }
+
     /// <summary>Changed at random places, a valid body of every door is taken, refused in part or refused whole, and never an error of the appliance.</summary>
     [Fact]
     public async Task A_door_never_fails_whatever_is_sent()
