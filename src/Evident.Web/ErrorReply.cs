@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Evident.Web;
 
@@ -10,13 +11,29 @@ namespace Evident.Web;
 /// </summary>
 internal static class ErrorReply
 {
-    /// <summary>The code of a request with data that is not taken.</summary>
-    public static string CodeOf(int status) => status switch
+    /// <summary>Refuses a request with data at a door that speaks plain JSON.</summary>
+    public static Task RefuseAsync(HttpContext context, OtlpRefusal refusal, WebCounters counters, ILogger log)
     {
-        StatusCodes.Status413PayloadTooLarge => "too_large",
-        StatusCodes.Status503ServiceUnavailable => "not_now",
-        _ => "undecodable",
-    };
+        if (refusal.LeavesBody)
+        {
+            context.Response.Headers.Connection = "close"; // it cannot be used again
+        }
+
+        if (refusal.IsForNow)
+        {
+            context.Response.Headers.RetryAfter = $"{refusal.RetrySeconds}";
+        }
+
+        counters.Refuse(refusal.Status);
+        OtlpEndpoints.LogRefused(log, refusal.Status, refusal.Message);
+        string code = refusal.Status switch
+        {
+            StatusCodes.Status413PayloadTooLarge => "too_large",
+            StatusCodes.Status503ServiceUnavailable => "not_now",
+            _ => "undecodable",
+        };
+        return WriteAsync(context, refusal.Status, code, refusal.Message);
+    }
 
     public static Task WriteAsync(HttpContext context, int status, string code, string message)
     {

@@ -53,21 +53,6 @@ internal sealed class EventsEndpoint(TraceIntake intake, WebCounters counters, I
             return Api.WriteAsync(context, view, WebJson.Default.EventsView);
         }
 
-        public Task RefuseAsync(OtlpRefusal refusal)
-        {
-            if (refusal.LeavesBody)
-            {
-                context.Response.Headers.Connection = "close"; // it cannot be used again
-            }
-
-            if (refusal.IsForNow)
-            {
-                context.Response.Headers.RetryAfter = $"{refusal.RetrySeconds}";
-            }
-
-            counters.Refuse(refusal.Status);
-            OtlpEndpoints.LogRefused(log, refusal.Status, refusal.Message);
-            return ErrorReply.WriteAsync(context, refusal.Status, ErrorReply.CodeOf(refusal.Status), refusal.Message);
-        }
+        public Task RefuseAsync(OtlpRefusal refusal) => ErrorReply.RefuseAsync(context, refusal, counters, log);
     }
 }

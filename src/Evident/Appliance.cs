@@ -17,6 +17,7 @@ internal sealed class Appliance : IAsyncDisposable
     private readonly ApplianceStore store;
     private readonly EvidentWeb web;
     private ControlServer? control;
+    private readonly StopSignals signals = new(); // in force before anybody is told that it is ready
     private bool stopped;
 
     private Appliance(ApplianceLog log, ApplianceStore store, EvidentWeb web) => (this.log, this.store, this.web) = (log, store, web);
@@ -88,7 +89,6 @@ internal sealed class Appliance : IAsyncDisposable
     /// <summary>Waits for SIGTERM, SIGINT or SIGHUP, or for the writer's failure, stops accordingly, and returns the exit code.</summary>
     public async Task<int> RunAsync(CancellationToken cancel)
     {
-        using var signals = new StopSignals();
         using CancellationTokenRegistration cancelled = cancel.Register(signals.Stop);
         if (await Task.WhenAny(signals.Stopped, Fatal) == Fatal)
         {
@@ -139,6 +139,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        signals.Dispose();
         await StopAsync();
         await web.DisposeAsync();
         store.Dispose();

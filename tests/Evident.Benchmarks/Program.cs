@@ -3,6 +3,7 @@ using Evident.Benchmarks;
 
 // dotnet run -c Release --project tests/Evident.Benchmarks -- ledger [--entries N] [--group N] [--directory DIR]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- redact
+// dotnet run -c Release --project tests/Evident.Benchmarks -- doors
 // dotnet run -c Release --project tests/Evident.Benchmarks -- expiry [--payloads N]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- read [--payloads N]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- verify --binary PATH [--entries N] [--group N] [--directory DIR]
@@ -22,6 +23,9 @@ switch (command)
     case "redact":
         RedactionFigures.Print();
         return 0;
+    case "doors":
+        DoorFigures.Print();
+        return 0;
     case "expiry":
         ExpiryFigures.Print(Number("--payloads", 1_000_000), directory);
         return 0;
@@ -36,7 +40,7 @@ switch (command)
     case VerificationFigures.ChildCommand when args.Length == 2:
         return VerificationFigures.RunChild(args[1]);
     default:
-        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | expiry [--payloads N] | read [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
+        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | doors | expiry [--payloads N] | read [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
         return 64;
 }
 

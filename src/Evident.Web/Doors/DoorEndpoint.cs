@@ -56,22 +56,7 @@ internal sealed class DoorEndpoint(TraceIntake intake, WebCounters counters, ILo
             return WriteAsync(context, none ? StatusCodes.Status400BadRequest : status, json => answer(json, receipt));
         }
 
-        public Task RefuseAsync(OtlpRefusal refusal)
-        {
-            if (refusal.LeavesBody)
-            {
-                context.Response.Headers.Connection = "close"; // it cannot be used again
-            }
-
-            if (refusal.IsForNow)
-            {
-                context.Response.Headers.RetryAfter = $"{refusal.RetrySeconds}";
-            }
-
-            counters.Refuse(refusal.Status);
-            OtlpEndpoints.LogRefused(log, refusal.Status, refusal.Message);
-            return ErrorReply.WriteAsync(context, refusal.Status, ErrorReply.CodeOf(refusal.Status), refusal.Message);
-        }
+        public Task RefuseAsync(OtlpRefusal refusal) => ErrorReply.RefuseAsync(context, refusal, counters, log);
     }
 
     /// <summary>What became of the items, in words of our own: for clients that do not look.</summary>
