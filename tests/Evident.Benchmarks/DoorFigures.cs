@@ -15,18 +15,18 @@ internal static class DoorFigures
     {
         Measure.Title("doors, best of many rounds");
         string said = string.Concat(Enumerable.Range(0, 60).Select(i => string.Create(CultureInfo.InvariantCulture, $"the order {i} was refunded. ")));
-        Line("LangSmith batch", Body("post", i => $$"""
-            {"id":"0192f0a1-7c31-7b00-8000-{{i:x12}}","trace_id":"0192f0a1-7c31-7b00-8000-000000000001","parent_run_id":"0192f0a1-7c31-7b00-8000-000000000001","dotted_order":"20261121T060000000000Z0192f0a1-7c31-7b00-8000-000000000001.20261121T060001000000Z0192f0a1-7c31-7b00-8000-{{i:x12}}",
-            "name":"ChatOpenAI","run_type":"llm","start_time":"2026-11-21T06:00:01.000000Z","end_time":1795240802500,"inputs":{"messages":[["{{said}}"]]},"extra":{"metadata":{"ls_provider":"openai","ls_model_name":"gpt-4o-mini","thread_id":"ticket-9421"}},
-            "outputs":{"generations":[[{"text":"{{said}}","message":{"kwargs":{"usage_metadata":{"input_tokens":100,"output_tokens":20,"input_token_details":{"cache_read":30}}}}}]]}}
+        Line("LangSmith batch", Body("post", i => $$$$$$"""
+            {"id":"0192f0a1-7c31-7b00-8000-{{{{{{i:x12}}}}}}","trace_id":"0192f0a1-7c31-7b00-8000-000000000001","parent_run_id":"0192f0a1-7c31-7b00-8000-000000000001","dotted_order":"20261121T060000000000Z0192f0a1-7c31-7b00-8000-000000000001.20261121T060001000000Z0192f0a1-7c31-7b00-8000-{{{{{{i:x12}}}}}}",
+            "name":"ChatOpenAI","run_type":"llm","start_time":"2026-11-21T06:00:01.000000Z","end_time":1795240802500,"inputs":{"messages":[["{{{{{{said}}}}}}"]]},"extra":{"metadata":{"ls_provider":"openai","ls_model_name":"gpt-4o-mini","thread_id":"ticket-9421"}},
+            "outputs":{"generations":[[{"text":"{{{{{{said}}}}}}","message":{"kwargs":{"usage_metadata":{"input_tokens":100,"output_tokens":20,"input_token_details":{"cache_read":30}}}}}]]}}
             """), (body, into) => LangSmithDecoder.DecodeBatch(body, Limits, into));
-        Line("Langfuse batch", Body("batch", i => $$"""
-            {"id":"e{{i}}","type":"generation-create","timestamp":"2026-11-21T06:00:01Z","body":{"id":"gen-{{i}}","traceId":"trace-1","name":"chat","startTime":"2026-11-21T06:00:01Z","endTime":"2026-11-21T06:00:02Z","model":"gpt-4o-mini","input":[{"role":"user","content":"{{said}}"}],
-            "output":"{{said}}","usageDetails":{"input":100,"output":20},"costDetails":{"total":0.0031},"metadata":{"a":1}}}
+        Line("Langfuse batch", Body("batch", i => $$$$$$"""
+            {"id":"e{{{{{{i}}}}}}","type":"generation-create","timestamp":"2026-11-21T06:00:01Z","body":{"id":"gen-{{{{{{i}}}}}}","traceId":"trace-1","name":"chat","startTime":"2026-11-21T06:00:01Z","endTime":"2026-11-21T06:00:02Z","model":"gpt-4o-mini","input":[{"role":"user","content":"{{{{{{said}}}}}}"}],
+            "output":"{{{{{{said}}}}}}","usageDetails":{"input":100,"output":20},"costDetails":{"total":0.0031},"metadata":{"a":1}}}
             """), (body, into) => LangfuseDecoder.DecodeBatch(body, Limits, into, []));
-        Line("OpenAI Agents", Body("data", i => $$"""
-            {"object":"trace.span","id":"span_{{i:x24}}","trace_id":"trace_0192f0a17c317b0080000000000000aa","parent_id":"span_000000000000000000000001","started_at":"2026-11-21T06:00:01.000Z","ended_at":"2026-11-21T06:00:02.000Z",
-            "span_data":{"type":"generation","model":"gpt-4o-mini","input":[{"content":"{{said}}"}],"output":[{"content":"{{said}}"}],"usage":{"input_tokens":100,"output_tokens":20}},"error":null}
+        Line("OpenAI Agents", Body("data", i => $$$$$$"""
+            {"object":"trace.span","id":"span_{{{{{{i:x24}}}}}}","trace_id":"trace_0192f0a17c317b0080000000000000aa","parent_id":"span_000000000000000000000001","started_at":"2026-11-21T06:00:01.000Z","ended_at":"2026-11-21T06:00:02.000Z",
+            "span_data":{"type":"generation","model":"gpt-4o-mini","input":[{"content":"{{{{{{said}}}}}}"}],"output":[{"content":"{{{{{{said}}}}}}"}],"usage":{"input_tokens":100,"output_tokens":20}},"error":null}
             """), (body, into) => OpenAiTraceDecoder.Decode(body, Limits, into, 1_795_240_800_000));
     }
 
