@@ -150,6 +150,30 @@ public sealed class CanaryTests
         }
     }
 
+    /// <summary>An import takes the same way: what a file holds is cleaned as a request is.</summary>
+    [Fact]
+    public void A_planted_secret_does_not_come_in_by_an_import()
+    {
+        (ImportKind Kind, Func<OtlpRequest, byte[]> Encode)[] files =
+            [(ImportKind.OtlpJson, r => r.Json()), (ImportKind.OtlpProto, r => r.Protobuf()), (ImportKind.OtlpJsonLogs, OtherDoors.LogsJson), (ImportKind.OtlpProtoLogs, OtherDoors.Logs), (ImportKind.Events, OtherDoors.Events)];
+        foreach (var (kind, encode) in files)
+        {
+            foreach (var (name, plant) in Places)
+            {
+                foreach (var (rule, secret) in Planted.OnePerRule())
+                {
+                    var sealer = new RecordingSealer();
+                    using var clean = Cleaning.Clean(into => ImportDecoder.Decode(kind, encode(new OtlpRequest(plant(secret))), Limits, into, []), sealer);
+                    foreach (byte[] trace in Traces(secret))
+                    {
+                        Assert.True(clean.Encoded(0).IndexOf(trace) < 0, $"{rule} at {name} of {kind} stays in the trace");
+                        foreach (var (_, role, _, text) in sealer.Sealed) Assert.True(Encoding.UTF8.GetBytes(text).AsSpan().IndexOf(trace) < 0, $"{rule} at {name} of {kind} is sealed as it is, role {role}");
+                    }
+                }
+            }
+        }
+    }
+
     // A sentence that no rule knows, and the secrets that rules know: where nothing is captured, neither may be anywhere.
     private const string Sentence = "Zq7Canary sings that Mrs Miller owes us money";
 
