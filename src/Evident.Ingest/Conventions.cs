@@ -64,6 +64,13 @@ public sealed class Conventions
     /// <summary>The table as it ships: tab-separated, with its explanation as comment lines.</summary>
     public string ToTable() => table;
 
+    /// <summary>The field that a name stands for: a canonical one, or a whole name that some sender uses for it.</summary>
+    public bool TryField(string name, out Field field)
+    {
+        if (Fields.TryParse(name, out field)) return true;
+        return exact.TryGet(Encoding.UTF8.GetBytes(name), out var row) && Fields.TryParse(row.Canonical, out field);
+    }
+
     internal static int VersionNumber => TableVersion;
 
     private static Conventions Load()

@@ -85,7 +85,9 @@ public sealed class EvidentStore : IDisposable
         readers = new OutcomesReaders(Path.Combine(options.DataDirectory, OutcomesFile.Name), projections);
         LedgerCheck = new LedgerCheck(options.DataDirectory, () => writer.Ledger.Head.Size, clock, log);
         ledgerReads = new LedgerReads(ledgerDirectory, () => writer.Ledger, projections, readers, ids, options.LedgerSearchRows);
-        runs = new RunReads(options, projections, new RunDirectory(readers, ids), ids, new SpanReader(partitions, options.Tools, prices, log), prices);
+        var directory = new RunDirectory(readers, ids);
+        var spans = new SpanReader(partitions, options.Tools, prices, log);
+        runs = new RunReads(options, projections, directory, ids, spans, new SpanSearch(options, partitions, readers, directory, ids, spans, prices, log), prices);
         refusals = new DeniedReads(acts, clock);
         payloads = new PayloadReads(vault, acts, refusals, clock);
         anchors = new AnchorFiling(ledgerDirectory, () => writer.Ledger, acts, clock);
@@ -277,7 +279,10 @@ public sealed class EvidentStore : IDisposable
     }
 
     /// <inheritdoc cref="RunReads.Find"/>
-    public RunPage FindRuns(RunFilter filter, CancellationToken cancellation) => runs.Find(filter, cancellation);
+    public RunPage FindRuns(SpanQuery query, CancellationToken cancellation) => runs.Find(query, cancellation);
+
+    /// <inheritdoc cref="SpanSearch.Find"/>
+    public SpanPage FindSpans(SpanQuery query, CancellationToken cancellation) => runs.FindSpans(query, cancellation);
 
     /// <inheritdoc cref="RunReads.Get"/>
     public RunStory? GetRun(string runId, CancellationToken cancellation) => runs.Get(runId, cancellation);

@@ -12,7 +12,7 @@ internal sealed class OutcomesFile : IDisposable
     public const string Name = "outcomes.db";
 
     /// <summary>Any other version is thrown away and rebuilt.</summary>
-    public const int SchemaVersion = 3;
+    public const int SchemaVersion = 4;
 
     private const string Schema = """
         CREATE TABLE watermark (source TEXT PRIMARY KEY, position INTEGER NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;
@@ -25,15 +25,17 @@ internal sealed class OutcomesFile : IDisposable
         CREATE INDEX trace_dirty ON trace (dirty) WHERE dirty = 1;
         CREATE TABLE link (workspace TEXT NOT NULL, target BLOB NOT NULL, source BLOB NOT NULL, PRIMARY KEY (workspace, target, source)) WITHOUT ROWID;
         CREATE TABLE run (id INTEGER PRIMARY KEY, workspace TEXT NOT NULL, run_id TEXT NOT NULL, start INTEGER NOT NULL, outcome TEXT NOT NULL, workflow TEXT,
-            session TEXT, tenant TEXT, environment TEXT, body BLOB NOT NULL, text TEXT NOT NULL, UNIQUE (workspace, run_id));
+            session TEXT, tenant TEXT, environment TEXT, release TEXT, duration_ms REAL NOT NULL, cost_usd REAL, tokens INTEGER NOT NULL, body BLOB NOT NULL, text TEXT NOT NULL, UNIQUE (workspace, run_id));
         CREATE INDEX run_start ON run (workspace, start, run_id);
         CREATE INDEX run_session ON run (workspace, session, start) WHERE session IS NOT NULL;
-        CREATE TABLE run_tool (run INTEGER NOT NULL, tool TEXT NOT NULL, PRIMARY KEY (run, tool)) WITHOUT ROWID;
+        CREATE TABLE run_facet (run INTEGER NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, kind, value)) WITHOUT ROWID; -- RunFacet
+        -- spans of more than one revision
+        CREATE TABLE revised (trace_id BLOB NOT NULL, span_id BLOB NOT NULL, workspace TEXT NOT NULL, PRIMARY KEY (trace_id, span_id, workspace)) WITHOUT ROWID;
         """;
 
     private readonly SqliteConnection connection;
     private readonly List<Statement> statements = [];
-    private readonly Statement begin, commit, mark, putTrace, putRunOf, dropLinks, putLink, findTrace, byRun, byRunId, bySession, bySessionBefore, byTarget, dropRun, dropTools, putRun, putTool, findRun, countRun;
+    private readonly Statement begin, commit, mark, putTrace, putRunOf, dropLinks, putLink, findTrace, byRun, byRunId, bySession, bySessionBefore, byTarget, dropRun, dropFacets, putRun, putFacet, putRevised, findRun, countRun;
 
     private OutcomesFile(SqliteConnection connection)
     {
@@ -58,14 +60,17 @@ internal sealed class OutcomesFile : IDisposable
         byTarget = Prepare("SELECT source FROM link WHERE workspace = ?1 AND target = ?2 LIMIT ?3");
         findRun = Prepare("SELECT id FROM run WHERE workspace = ?1 AND run_id = ?2");
         countRun = Prepare("SELECT 1 FROM trace WHERE workspace = ?1 AND run = ?2 LIMIT 1");
-        dropTools = Prepare("DELETE FROM run_tool WHERE run = ?1");
+        dropFacets = Prepare("DELETE FROM run_facet WHERE run = ?1");
         dropRun = Prepare("DELETE FROM run WHERE id = ?1");
         putRun = Prepare("""
-            INSERT INTO run (workspace, run_id, start, outcome, workflow, session, tenant, environment, body, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            INSERT INTO run (workspace, run_id, start, outcome, workflow, session, tenant, environment, body, text, release, duration_ms, cost_usd, tokens)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
             ON CONFLICT (workspace, run_id) DO UPDATE SET start = excluded.start, outcome = excluded.outcome, workflow = excluded.workflow, session = excluded.session,
-                tenant = excluded.tenant, environment = excluded.environment, body = excluded.body, text = excluded.text
+                tenant = excluded.tenant, environment = excluded.environment, body = excluded.body, text = excluded.text,
+                release = excluded.release, duration_ms = excluded.duration_ms, cost_usd = excluded.cost_usd, tokens = excluded.tokens
             """);
-        putTool = Prepare("INSERT OR IGNORE INTO run_tool (run, tool) VALUES (?1, ?2)");
+        putFacet = Prepare("INSERT INTO run_facet (run, kind, value) VALUES (?1, ?2, ?3)");
+        putRevised = Prepare("INSERT OR IGNORE INTO revised (trace_id, span_id, workspace) VALUES (?1, ?2, ?3)");
         Ledger = new LedgerIndex(connection);
     }
 
@@ -226,13 +231,23 @@ internal sealed class OutcomesFile : IDisposable
 
         byte[] body = System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(view with { Budget = null, Versions = null }, StoreJson.Default.RunView);
         putRun.Bind(1, workspace).Bind(2, view.RunId).Bind(3, Signed(summary.StartNanos)).Bind(4, view.Outcome).Bind(5, view.WorkflowId).Bind(6, view.SessionId)
-            .Bind(7, view.TenantId).Bind(8, view.Environment).Bind(9, body).Bind(10, summary.SearchText).Run();
+            .Bind(7, view.TenantId).Bind(8, view.Environment).Bind(9, body).Bind(10, summary.SearchText)
+            .Bind(11, view.Release).Bind(12, view.DurationMs).Bind(14, TokenCounts.Add(view.TokensIn, view.TokensOut));
+        (view.CostUsd is { } cost ? putRun.Bind(13, cost) : putRun.Bind(13, (string?)null)).Run();
         long id = RunRow(workspace, view.RunId)!.Value;
-        dropTools.Bind(1, id).Run();
-        foreach (var tool in view.Tools)
+        dropFacets.Bind(1, id).Run();
+        foreach (var facet in RunFacet.Of(summary))
         {
-            putTool.Bind(1, id).Bind(2, tool.Name).Run();
+            putFacet.Bind(1, id).Bind(2, facet.Kind).Bind(3, facet.Value).Run();
         }
+    }
+
+    /// <summary>The span has been sent again with other content.</summary>
+    public void PutRevised(string workspace, SpanKey key)
+    {
+        Span<byte> span = stackalloc byte[8];
+        key.Span.Write(span);
+        putRevised.Bind(1, Bytes(key.Trace)).Bind(2, span).Bind(3, workspace).Run();
     }
 
     /// <summary>Removes a run that no trace belongs to any more.</summary>
@@ -243,7 +258,7 @@ internal sealed class OutcomesFile : IDisposable
         countRun.Reset();
         if (!used && RunRow(workspace, runId) is { } id)
         {
-            dropTools.Bind(1, id).Run();
+            dropFacets.Bind(1, id).Run();
             dropRun.Bind(1, id).Run();
         }
     }

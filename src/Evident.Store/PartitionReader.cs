@@ -6,11 +6,16 @@ namespace Evident.Store;
 /// <summary>One block row, inflated and decoded.</summary>
 internal sealed record ReadBlock(long Id, string Workspace, IReadOnlyList<StoredSpan> Spans);
 
+/// <summary>One block row as it is stored. False: no more are wanted.</summary>
+internal delegate bool StoredBlock(long id, string workspace, long codec, long plainBytes, ReadOnlySpan<byte> data);
+
+internal delegate void PlacedSpan(long block, int ordinal, ReadOnlySpan<byte> encoded);
+
 /// <summary>The reading side of one partition: a read-only connection with its statements. One thread at a time.</summary>
 internal sealed class PartitionReader : IDisposable
 {
     private readonly SqliteConnection connection;
-    private readonly Statement findTrace, findEntries, block, next, workspace;
+    private readonly Statement findTrace, findEntries, block, next, former, workspace;
     private readonly Dictionary<string, long> workspaceIds = new(StringComparer.Ordinal);
     private readonly Dictionary<long, string> workspaceNames = [];
 
@@ -24,7 +29,7 @@ internal sealed class PartitionReader : IDisposable
             Empty = Partition.CheckVersion(connection, path) == 0;
             if (Empty)
             {
-                findTrace = findEntries = block = next = workspace = new Statement(connection, "SELECT 1 WHERE 0");
+                findTrace = findEntries = block = next = former = workspace = new Statement(connection, "SELECT 1 WHERE 0");
                 return;
             }
 
@@ -32,6 +37,7 @@ internal sealed class PartitionReader : IDisposable
             findEntries = new(connection, "SELECT entries FROM trace_block WHERE trace_id = ?1 AND workspace = ?2 ORDER BY block");
             block = new(connection, "SELECT codec, plain, data FROM block WHERE id = ?1");
             next = new(connection, "SELECT id, workspace, codec, plain, data FROM block WHERE id > ?1 ORDER BY id LIMIT ?2");
+            former = new(connection, "SELECT id, workspace, codec, plain, data FROM block WHERE id < ?1 ORDER BY id DESC");
             workspace = new(connection, "SELECT id, name FROM workspace");
         }
         catch
@@ -60,10 +66,10 @@ internal sealed class PartitionReader : IDisposable
     /// <summary>Every stored span of the trace, revisions included, in order of receipt.</summary>
     /// <param name="lastBlock">Blocks after this one are left out.</param>
     public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, List<StoredSpan> into, CancellationToken cancellation) =>
-        ReadTrace(trace, workspaceName, lastBlock, (_, encoded) => into.Add(StoredSpan.Decode(encoded)), cancellation);
+        ReadTrace(trace, workspaceName, lastBlock, (_, _, encoded) => into.Add(StoredSpan.Decode(encoded)), cancellation);
 
-    /// <summary>The same as encoded, with the ordinal in its block.</summary>
-    public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, EncodedSpan each, CancellationToken cancellation)
+    /// <summary>The same as encoded, with block and ordinal.</summary>
+    public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, PlacedSpan each, CancellationToken cancellation)
     {
         if (Empty || WorkspaceId(workspaceName) is not { } id)
         {
@@ -101,7 +107,7 @@ internal sealed class PartitionReader : IDisposable
                 {
                     if (ordinals.Contains(ordinal))
                     {
-                        each(ordinal, encoded);
+                        each(at, ordinal, encoded);
                     }
                 });
             }
@@ -139,6 +145,27 @@ internal sealed class PartitionReader : IDisposable
         return blocks;
     }
 
+    /// <summary>Gives the blocks below <paramref name="before"/> as they are stored, newest first, until it is told to stop. One state of the file.</summary>
+    public void ReadBack(long before, StoredBlock each)
+    {
+        if (Empty)
+        {
+            return;
+        }
+
+        former.Bind(1, before);
+        try
+        {
+            while (former.Step() && each(former.Integer(0), WorkspaceName(former.Integer(1)), former.Integer(2), former.Integer(3), former.Blob(4)))
+            {
+            }
+        }
+        finally
+        {
+            former.Reset();
+        }
+    }
+
     /// <summary>The stored approvals of one kind, newest first, each as its id and its JSON.</summary>
     /// <param name="open">Those that were asked for or decided and not executed; else the others.</param>
     public IReadOnlyList<(string Id, byte[] Body)> ReadApprovals(bool open, int limit)
@@ -171,7 +198,7 @@ internal sealed class PartitionReader : IDisposable
 
     public void Dispose()
     {
-        foreach (var statement in (ReadOnlySpan<Statement>)[findTrace, findEntries, block, next, workspace])
+        foreach (var statement in (ReadOnlySpan<Statement>)[findTrace, findEntries, block, next, former, workspace])
         {
             statement.Dispose();
         }

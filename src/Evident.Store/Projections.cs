@@ -343,14 +343,14 @@ internal sealed class Projections : IDisposable
         if (cache.TryGetValue(key, out var spans))
         {
             cachedSpans -= spans.Count;
-            Merge(spans, added);
+            Merge(key.Workspace, spans, added);
         }
         else
         {
             spans = [];
             if (row is null)
             {
-                Merge(spans, added); // the first time that anything of this trace is seen: there is nothing else to read
+                Merge(key.Workspace, spans, added); // the first time that anything of this trace is seen: there is nothing else to read
             }
             else
             {
@@ -368,11 +368,19 @@ internal sealed class Projections : IDisposable
         return new TraceRow(facts, row?.Run, spans.Count, firstDay) { Alone = alone };
     }
 
-    private static void Merge(Dictionary<SpanId, StoredSpan> spans, IEnumerable<StoredSpan> added)
+    private void Merge(string workspace, Dictionary<SpanId, StoredSpan> spans, IEnumerable<StoredSpan> added)
     {
         foreach (var span in added)
         {
-            spans[span.SpanId] = spans.TryGetValue(span.SpanId, out var earlier) ? StoredSpan.Merge([earlier, span]) : span;
+            if (spans.TryGetValue(span.SpanId, out var earlier))
+            {
+                file!.PutRevised(workspace, span.Key());
+                spans[span.SpanId] = StoredSpan.Merge([earlier, span]);
+            }
+            else
+            {
+                spans.Add(span.SpanId, span);
+            }
         }
     }
 
@@ -399,7 +407,7 @@ internal sealed class Projections : IDisposable
             {
                 var found = new List<StoredSpan>();
                 at.TryRead(reader => reader.ReadTrace(key.Trace, key.Workspace, passed, found, CancellationToken.None), log);
-                Merge(into, found);
+                Merge(key.Workspace, into, found);
             }
         }
     }

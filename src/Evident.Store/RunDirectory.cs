@@ -16,62 +16,21 @@ internal sealed record MarkedSpan(SpanKey Span, LedgerMark Mark);
 /// <summary>The runs of <c>outcomes.db</c>, and which ledger entries are about which span. Thread safe.</summary>
 internal sealed class RunDirectory(OutcomesReaders readers, SearchedId ids)
 {
-    private const int DefaultLimit = 50, MaxLimit = 500;
-
     /// <exception cref="StoreException">The cursor is none of ours.</exception>
-    public RunPage Find(RunFilter filter, CancellationToken cancellation)
+    /// <exception cref="QueryFormatException">It asks for something that only a span has.</exception>
+    public RunPage Find(SpanQuery query, CancellationToken cancellation)
     {
-        int limit = filter.Limit <= 0 ? DefaultLimit : Math.Min(filter.Limit, MaxLimit);
-        var where = new StringBuilder("workspace = $workspace");
-        var values = new Dictionary<string, object>(StringComparer.Ordinal) { ["$workspace"] = filter.Workspace };
-        void Where(string condition, string name, object? value)
-        {
-            if (value is not null)
-            {
-                where.Append(" AND ").Append(condition);
-                values[name] = value;
-            }
-        }
-
-        void WhereId(string column, string? sent, string prefix)
-        {
-            if (sent is not null)
-            {
-                var forms = ids.Forms(sent, prefix);
-                string[] names = [.. forms.Select((_, i) => string.Create(CultureInfo.InvariantCulture, $"${column}{i}"))];
-                where.Append(CultureInfo.InvariantCulture, $" AND {column} IN ({string.Join(", ", names)})");
-                for (int i = 0; i < names.Length; i++)
-                {
-                    values[names[i]] = forms[i];
-                }
-            }
-        }
-
-        Where("workflow = $workflow", "$workflow", filter.Workflow);
-        Where("outcome = $outcome", "$outcome", filter.Outcome);
-        WhereId("session", filter.Session, SearchedId.Identifier);
-        WhereId("run_id", filter.RunId, SearchedId.Identifier);
-        WhereId("tenant", filter.TenantId, SearchedId.Tenant);
-        Where("environment = $environment", "$environment", filter.Environment);
-        Where("EXISTS (SELECT 1 FROM run_tool WHERE run_tool.run = run.id AND run_tool.tool = $tool)", "$tool", filter.Tool);
-        Where("start >= $from", "$from", Nanos(filter.From));
-        Where("start <= $to", "$to", Nanos(filter.To));
-        Where("text LIKE $text ESCAPE '\\'", "$text", string.IsNullOrEmpty(filter.Text) ? null : "%" + Escape(filter.Text.ToLowerInvariant()) + "%");
-        if (filter.Cursor is { } cursor)
+        int limit = query.PageSize;
+        var conditions = RunConditions.OfRuns(query, ids);
+        if (query.Cursor is { } cursor)
         {
             var (start, id) = ReadCursor(cursor);
-            Where("(start, run_id) < ($start, $id)", "$start", start);
-            values["$id"] = id;
+            conditions.After(start, id);
         }
 
         return readers.Query(cancellation, connection =>
         {
-            using var command = connection.CreateCommand();
-            command.CommandText = $"SELECT start, run_id, body FROM run WHERE {where} ORDER BY start DESC, run_id DESC LIMIT {(limit + 1).ToString(CultureInfo.InvariantCulture)}";
-            foreach (var (name, value) in values)
-            {
-                command.Parameters.AddWithValue(name, value);
-            }
+            using var command = conditions.Command(connection, $"SELECT start, run_id, body FROM run WHERE {{0}} ORDER BY start DESC, run_id DESC LIMIT {(limit + 1).ToString(CultureInfo.InvariantCulture)}");
 
             var runs = new List<RunView>();
             string? next = null;
@@ -141,12 +100,6 @@ internal sealed class RunDirectory(OutcomesReaders readers, SearchedId ids)
 
         return entries.OrderBy(e => e.Mark.Seq).ToList();
     });
-
-    private static object? Nanos(DateTimeOffset? time) =>
-        time is { } t ? OutcomesFile.Signed((ulong)Math.Max(0, t.ToUnixTimeMilliseconds()) * 1_000_000 + (ulong)(t.Ticks % TimeSpan.TicksPerMillisecond) * 100) : null;
-
-    private static string Escape(string text) =>
-        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal);
 
     private static string WriteCursor(long start, string id) =>
         Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"1:{start}:{id}")));

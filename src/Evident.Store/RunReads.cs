@@ -3,15 +3,22 @@ using Evident.Ingest;
 namespace Evident.Store;
 
 /// <summary>Runs and traces as they are asked for: found in the directory, read from the partitions, told as a story. Thread safe.</summary>
-internal sealed class RunReads(StoreOptions options, Projections projections, RunDirectory directory, SearchedId ids, SpanReader spans, PriceBook prices)
+internal sealed class RunReads(StoreOptions options, Projections projections, RunDirectory directory, SearchedId ids, SpanReader spans, SpanSearch search, PriceBook prices)
 {
     private const int TraceWaitMillis = 100; // a trace is read from its partition; only its run and its ledger numbers come from the directory
 
     /// <summary>Newest first. What was acknowledged before the call is in the answer, unless the projections lag by more than the query wait.</summary>
-    public RunPage Find(RunFilter filter, CancellationToken cancellation)
+    public RunPage Find(SpanQuery query, CancellationToken cancellation)
     {
         projections.CatchUp(options.QueryWaitMillis, cancellation);
-        return directory.Find(filter, cancellation);
+        return directory.Find(query, cancellation);
+    }
+
+    /// <inheritdoc cref="SpanSearch.Find"/>
+    public SpanPage FindSpans(SpanQuery query, CancellationToken cancellation)
+    {
+        projections.CatchUp(options.QueryWaitMillis, cancellation);
+        return search.Find(query, cancellation);
     }
 
     /// <summary>The payloads of a run, by its shown id.</summary>
@@ -25,7 +32,7 @@ internal sealed class RunReads(StoreOptions options, Projections projections, Ru
     public List<string> OfUser(string pseudonym, CancellationToken cancellation)
     {
         var runs = new List<string>();
-        for (var filter = new RunFilter(Text: pseudonym, Limit: 500); ;)
+        for (var filter = new SpanQuery(Text: pseudonym, Limit: 500); ;)
         {
             var page = Find(filter, cancellation);
             foreach (var run in page.Runs)

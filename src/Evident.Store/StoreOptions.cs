@@ -75,6 +75,9 @@ public sealed class StoreOptions
     /// <summary>Longest wait of a query for the projections to reach what was acknowledged before it.</summary>
     public int QueryWaitMillis { get; init; } = 2_000;
 
+    /// <summary>Longest time that one page of a search for spans takes; it says how far it came and goes on from there.</summary>
+    public int SearchMillis { get; init; } = 5_000;
+
     /// <summary>Rows of the ledger's index that one search looks at, some tenths of a second; it says how far it came and goes on from there.</summary>
     public int LedgerSearchRows { get; init; } = 100_000;
 

@@ -5,16 +5,13 @@ namespace Evident.Store;
 // The shapes that the HTTP contract serves. Member names in snake case are the JSON names; times are RFC 3339 in UTC with nine fraction
 // digits for spans and three for runs, approvals and the ledger.
 
-/// <summary>Which runs; every member that is set must match. <c>Text</c> is looked for in names and ids, without regard to ASCII case.</summary>
-/// <param name="Limit">1..500; 0 stands for 50.</param>
-/// <param name="Cursor">What <see cref="RunPage.Next"/> of the page before said.</param>
-public sealed record RunFilter(
-    string? Workflow = null, string? Outcome = null, string? Session = null, string? Tool = null, string? Text = null, string? RunId = null,
-    string? TenantId = null, string? Environment = null, DateTimeOffset? From = null, DateTimeOffset? To = null, int Limit = 50, string? Cursor = null,
-    string Workspace = IngestSource.DefaultWorkspace);
-
 /// <summary>Newest first. <c>Next</c> is null on the last page.</summary>
 public sealed record RunPage(IReadOnlyList<RunView> Runs, string? Next);
+
+/// <summary>Newest receipt first. <c>Next</c> goes on where this page ended; null when every day was looked through.</summary>
+/// <param name="Looked">Spans that were looked at for this page.</param>
+/// <param name="Complete">False when the time for one page was over before it was full.</param>
+public sealed record SpanPage(IReadOnlyList<SpanView> Spans, string? Next, long Looked, bool Complete);
 
 public sealed record RunView
 {
@@ -226,6 +223,7 @@ public sealed record PartitionStatus(string Name, bool Available, string? Proble
 /// <summary>Source-generated JSON of every shape above: snake case, nulls written unless a member says otherwise.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(RunPage))]
+[JsonSerializable(typeof(SpanPage))]
 [JsonSerializable(typeof(RunView))]
 [JsonSerializable(typeof(RunStory))]
 [JsonSerializable(typeof(TraceView))]

@@ -198,7 +198,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
             context.Response.Headers.RetryAfter = $"{OtlpRefusal.SealedRetrySeconds}";
             await ErrorReply.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "sealed", e.Message);
         }
-        catch (BadQueryException e) when (!context.Response.HasStarted)
+        catch (Exception e) when (e is BadQueryException or QueryFormatException && !context.Response.HasStarted)
         {
             await ErrorReply.WriteAsync(context, StatusCodes.Status400BadRequest, "bad_query", e.Message);
         }

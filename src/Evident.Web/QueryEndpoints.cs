@@ -16,42 +16,37 @@ internal sealed class BadQueryException(string message) : Exception(message);
 /// <summary>Runs and traces (HTTP contract, design section 5). Read-only; the JSON is what <see cref="StoreJson"/> writes.</summary>
 internal sealed class QueryEndpoints(StoreDoor door)
 {
-    private const int DefaultRuns = 50, MaxRuns = 500;
-
-    private static readonly string[] Outcomes = ["success", "partial", "failure", "rejected", "timeout", "interrupted", "running"];
-
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.Map("/api/v1/runs", Api.Read(RunsAsync));
+        routes.Map("/api/v1/spans", Api.Read(SpansAsync));
         routes.Map("/api/v1/runs/{run_id}", Api.Read(RunAsync));
         routes.Map("/api/v1/traces/{trace_id}", Api.Read(TraceAsync));
         routes.Map("/api/v1/vault/{reference}/open", Api.Method("POST", OpenAsync));
     }
 
-    private Task RunsAsync(HttpContext context)
+    private Task RunsAsync(HttpContext context) =>
+        Api.WriteAsync(context, door.Store.FindRuns(Query(context, strict: false), context.RequestAborted), StoreJson.Default.RunPage);
+
+    private Task SpansAsync(HttpContext context) =>
+        Api.WriteAsync(context, door.Store.FindSpans(Query(context, strict: true), context.RequestAborted), StoreJson.Default.SpanPage);
+
+    /// <param name="strict">A name that is no filter is refused; runs have always passed over it.</param>
+    private static SpanQuery Query(HttpContext context, bool strict)
     {
-        IQueryCollection query = context.Request.Query;
-        string? outcome = Api.Text(query, "outcome", "status");
-        outcome = outcome switch { "ok" => "success", "error" => "failure", "interrupt" => "interrupted", _ => outcome };
-        if (outcome is not null && !Outcomes.Contains(outcome))
+        var query = new SpanQuery();
+        foreach (var (name, values) in context.Request.Query)
         {
-            throw new BadQueryException($"outcome (or status) is one of {string.Join(", ", Outcomes)}.");
+            foreach (string? value in values)
+            {
+                if (!string.IsNullOrEmpty(value))
+                {
+                    query = query.With(name, value) ?? (strict ? throw new QueryFormatException($"'{name}' is no filter; docs/http.md lists them.") : query);
+                }
+            }
         }
 
-        var filter = new RunFilter(
-            Workflow: Api.Text(query, "workflow", "workflow_id"),
-            Outcome: outcome,
-            Session: Api.Text(query, "session", "session_id"),
-            Tool: Api.Text(query, "tool", "tool_name"),
-            Text: Api.Text(query, "q", "text"),
-            RunId: Api.Text(query, "run", "run_id"),
-            TenantId: Api.Text(query, "tenant", "tenant_id"),
-            Environment: Api.Text(query, "environment"),
-            From: Api.Time(query, "from"),
-            To: Api.Time(query, "to"),
-            Limit: (int)Api.Number(query, "limit", DefaultRuns, 1, MaxRuns),
-            Cursor: Api.Text(query, "cursor"));
-        return Api.WriteAsync(context, door.Store.FindRuns(filter, context.RequestAborted), StoreJson.Default.RunPage);
+        return query;
     }
 
     private Task RunAsync(HttpContext context)

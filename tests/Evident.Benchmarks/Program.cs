@@ -7,6 +7,7 @@ using Evident.Benchmarks;
 // dotnet run -c Release --project tests/Evident.Benchmarks -- expiry [--payloads N]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- read [--payloads N]
 // dotnet run -c Release --project tests/Evident.Benchmarks -- verify --binary PATH [--entries N] [--group N] [--directory DIR]
+// dotnet run -c Release --project tests/Evident.Benchmarks -- load --binary PATH [--load lean,fat,chatty] [--spans N] [--directory DIR]
 string command = args.Length > 0 ? args[0] : "";
 string? directory = Option("--directory");
 int group = (int)Number("--group", 256);
@@ -37,10 +38,17 @@ switch (command)
         return 0;
     case "verify" when Option("--binary") is { } binary:
         return BinaryFigures.Print(binary, Number("--entries", 1_000_000), group, directory);
+    case "load" when Option("--binary") is { } binary:
+        foreach (string load in (Option("--load") ?? "lean,fat,chatty").Split(','))
+        {
+            await LoadFigures.PrintAsync(binary, load, Number("--spans", load == "lean" ? 1_000_000 : load == "fat" ? 200_000 : 50_000), directory);
+        }
+
+        return 0;
     case VerificationFigures.ChildCommand when args.Length == 2:
         return VerificationFigures.RunChild(args[1]);
     default:
-        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | doors | expiry [--payloads N] | read [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR]");
+        Console.Error.WriteLine("usage: ledger [--entries N] [--group N] [--directory DIR] | commit [--directory DIR] | redact | doors | expiry [--payloads N] | read [--payloads N] | verify --binary PATH [--entries N] [--group N] [--directory DIR] | load --binary PATH [--load lean,fat,chatty] [--spans N] [--directory DIR]");
         return 64;
 }
 

@@ -25,7 +25,7 @@ internal static class TransferOperation
                 case Import:
                     return await ImportAsync(store, operation, actor);
                 case Find:
-                    RunPage page = store.FindRuns(Filter(Encoding.UTF8.GetString(operation.Note ?? [])), cancel);
+                    RunPage page = store.FindRuns(Query(Encoding.UTF8.GetString(operation.Note ?? [])), cancel);
                     return Reply.Done(json =>
                     {
                         json.WriteStartArray("runs"u8);
@@ -63,7 +63,7 @@ internal static class TransferOperation
                     });
             }
         }
-        catch (Exception e) when (e is OtlpDecodeException or QueueFullException or StoreStoppedException or StoreException or PriceFormatException or RunExportException or ExportRefusedException or FormatException)
+        catch (Exception e) when (e is OtlpDecodeException or QueueFullException or StoreStoppedException or StoreException or PriceFormatException or RunExportException or ExportRefusedException or FormatException or QueryFormatException)
         {
             return Reply.Refused(e.Message);
         }
@@ -90,34 +90,17 @@ internal static class TransferOperation
         });
     }
 
-    private static RunFilter Filter(string lines)
+    private static SpanQuery Query(string lines)
     {
-        var filter = new RunFilter(Limit: 500);
+        var query = new SpanQuery(Limit: SpanQuery.MaxLimit);
         foreach (string line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            int equals = line.IndexOf('=', StringComparison.Ordinal);
-            string value = line[(equals + 1)..];
-            filter = line[..Math.Max(equals, 0)] switch
-            {
-                "workflow" => filter with { Workflow = value },
-                "outcome" => filter with { Outcome = value },
-                "session" => filter with { Session = value },
-                "tool" => filter with { Tool = value },
-                "text" => filter with { Text = value },
-                "tenant" => filter with { TenantId = value },
-                "environment" => filter with { Environment = value },
-                "from" => filter with { From = Time(value) },
-                "to" => filter with { To = Time(value) },
-                "cursor" => filter with { Cursor = value },
-                _ => throw new FormatException("The filter has a name that this appliance does not know."),
-            };
+            int equals = Math.Max(line.IndexOf('=', StringComparison.Ordinal), 0);
+            query = query.With(line[..equals], line[(equals + 1)..]) ?? throw new FormatException($"'{line[..equals]}' is no filter that this appliance knows.");
         }
 
-        return filter;
+        return query;
     }
-
-    private static DateTimeOffset Time(string text) => DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time)
-        ? time : throw new FormatException("A time is written as in RFC 3339: 2026-11-20T10:00:00Z.");
 
     public static byte[] Bytes(TransferClaim claim) => Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
         $"{claim.Format}\n{claim.Sha256}\n{(claim.Runs is { } runs ? runs : -1)}\n{claim.Files}\n{claim.Accepted}\n{claim.Rejected}\n{claim.Duplicates}"));

@@ -73,7 +73,7 @@ public sealed class QueryTests
         int nonEmpty = 0;
         for (int round = 0; round < 200; round++)
         {
-            var filter = new RunFilter(
+            var filter = new SpanQuery(
                 Maybe(Workflows), Maybe(Outcomes), Maybe("sess-1", "sess-2", "sess-3"), Maybe(Tools), Maybe("RUN_", "gmail", "h_x", "%", "run_1_1", "refund", "\\"), null,
                 Maybe(tenants), Maybe(Environments), random.Next(4) == 0 ? StoreClock.Start.AddSeconds(random.Next(1500)) : null,
                 random.Next(4) == 0 ? StoreClock.Start.AddSeconds(500 + random.Next(1500)) : null, random.Next(1, 40));
@@ -96,7 +96,7 @@ public sealed class QueryTests
         Assert.True(nonEmpty > 50, $"only {nonEmpty} of 200 filters matched anything");
     }
 
-    private static bool Matches(Sent root, List<List<Sent>> traces, RunFilter filter, IReadOnlyList<RunView> all)
+    private static bool Matches(Sent root, List<List<Sent>> traces, SpanQuery filter, IReadOnlyList<RunView> all)
     {
         string Of(string key) => root.Attributes.TryGetValue(key, out object? value) ? (string)value : "";
         string id = Of("agent.run_id");
@@ -120,14 +120,14 @@ public sealed class QueryTests
             at.Send(new Sent(trace, 1, "agent.run").With(("agent.run_id", $"run of {trace}"), ("session.id", "Ticket 9421"), ("agent.tenant_id", tenant)) with { Until = 1 });
         }
 
-        var found = at.Runs(new RunFilter(Session: "Ticket 9421"));
+        var found = at.Runs(new SpanQuery(Session: "Ticket 9421"));
         Assert.Equal(2, found.Count);
         Assert.All(found, run => Assert.StartsWith("k_", run.SessionId, StringComparison.Ordinal));
-        Assert.Equal(found[0].RunId, Assert.Single(at.Runs(new RunFilter(Session: found[0].SessionId))).RunId);
-        Assert.Single(at.Runs(new RunFilter(TenantId: "Größe GmbH")));
-        Assert.Equal(Sent.TraceHex(2), Assert.Single(at.Runs(new RunFilter(RunId: "run of 2"))).TraceIds[0]);
+        Assert.Equal(found[0].RunId, Assert.Single(at.Runs(new SpanQuery(Session: found[0].SessionId))).RunId);
+        Assert.Single(at.Runs(new SpanQuery(TenantId: "Größe GmbH")));
+        Assert.Equal(Sent.TraceHex(2), Assert.Single(at.Runs(new SpanQuery(RunId: "run of 2"))).TraceIds[0]);
         Assert.Equal(Sent.TraceHex(1), at.Story("run of 1").Run.TraceIds[0]);
-        Assert.Empty(at.Runs(new RunFilter(Session: "Ticket 9422")));
+        Assert.Empty(at.Runs(new SpanQuery(Session: "Ticket 9422")));
     }
 
     [Fact]
@@ -142,15 +142,15 @@ public sealed class QueryTests
         ulong fresh = 1000;
         do
         {
-            var page = at.Store.FindRuns(new RunFilter(Limit: 7, Cursor: cursor), default);
+            var page = at.Store.FindRuns(new SpanQuery(Limit: 7, Cursor: cursor), default);
             seen.AddRange(page.Runs.Select(r => r.RunId));
             cursor = page.Next;
             at.Send(new Sent(fresh++, 1, "agent.run") { At = 5_000, Until = 5_001 }); // newer than all of them
         }
         while (cursor is not null);
         Assert.Equal(before, seen);
-        Assert.Throws<StoreException>(() => at.Store.FindRuns(new RunFilter(Cursor: "bm9wZQ"), default));
-        Assert.Throws<StoreException>(() => at.Store.FindRuns(new RunFilter(Cursor: "***"), default));
+        Assert.Throws<StoreException>(() => at.Store.FindRuns(new SpanQuery(Cursor: "bm9wZQ"), default));
+        Assert.Throws<StoreException>(() => at.Store.FindRuns(new SpanQuery(Cursor: "***"), default));
     }
 
     [Theory]
@@ -205,7 +205,7 @@ public sealed class QueryTests
             {
                 ulong trace = (ulong)((worker * 1000) + i);
                 await TemporaryStore.SendAsync(store, [new Sent(trace, 1, "agent.run") { Until = 2 }, new Sent(trace, 2, "tool.call") { Parent = 1 }.With(("tool.name", "gmail.send"))]);
-                var page = store.FindRuns(new RunFilter(RunId: Sent.TraceHex(trace)), default);
+                var page = store.FindRuns(new SpanQuery(RunId: Sent.TraceHex(trace)), default);
                 Assert.Equal(2, Assert.Single(page.Runs).Spans);
                 Assert.Single(store.GetRun(Sent.TraceHex(trace), default)!.Ledger);
             }
@@ -221,7 +221,7 @@ public sealed class QueryTests
         at.Send(new Sent(1, 1, "agent.run"));
         using var gone = new CancellationTokenSource();
         await gone.CancelAsync();
-        Assert.ThrowsAny<OperationCanceledException>(() => at.Store.FindRuns(new RunFilter(), gone.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => at.Store.FindRuns(new SpanQuery(), gone.Token));
         Assert.Single(at.Runs());
     }
 }

@@ -52,7 +52,7 @@ public sealed class RunTests
         var resumed = at.Run(Sent.TraceHex(1));
         Assert.True(resumed.Resumed);
         Assert.Equal("success", resumed.Outcome);
-        Assert.Equal(2, at.Runs(new RunFilter(Session: "s")).Count);
+        Assert.Equal(2, at.Runs(new SpanQuery(Session: "s")).Count);
 
         // It turns out that the first one had succeeded: what was tied is parted again.
         at.Send(Root(1, 0, 5, ("session.id", "s"), ("outcome", "success")));
@@ -130,6 +130,6 @@ public sealed class RunTests
         Assert.Equal(401, at.Run("big").Spans);
         Assert.Equal(401, Assert.Single(at.Runs()).Spans);
         at.Send(new Sent(1, 9999, "step") { Parent = 1 });
-        Assert.Equal(402, Assert.Single(at.Reopen().FindRuns(new RunFilter(), default).Runs).Spans);
+        Assert.Equal(402, Assert.Single(at.Reopen().FindRuns(new SpanQuery(), default).Runs).Spans);
     }
 }

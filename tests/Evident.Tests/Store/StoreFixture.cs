@@ -201,7 +201,7 @@ internal sealed class TemporaryStore : IDisposable
 
     public RunStory Story(string id) => Store.GetRun(id, default) ?? throw new InvalidOperationException($"no run '{id}'");
 
-    public IReadOnlyList<RunView> Runs(RunFilter? filter = null) => Store.FindRuns(filter ?? new RunFilter(Limit: 500), default).Runs;
+    public IReadOnlyList<RunView> Runs(SpanQuery? filter = null) => Store.FindRuns(filter ?? new SpanQuery(Limit: 500), default).Runs;
 
     /// <summary>Every ledger entry but the ledger's own and the rules in force, as (type, JSON).</summary>
     public List<(string Type, JsonElement Json)> Ledger() => [.. Entries().Where(e => !e.Type.StartsWith("ledger.", StringComparison.Ordinal) && e.Type != "redaction.rules")];

@@ -176,7 +176,7 @@ public sealed class VendorDoorTests
         Assert.Equal(207, status);
         Assert.Equal(["e3", "e2", "e1", "e4", "e5", "e6"], body.GetProperty("successes").EnumerateArray().Select(s => s.GetProperty("id").GetString()));
         Assert.Equal(["e7", ""], body.GetProperty("errors").EnumerateArray().Select(s => s.GetProperty("id").GetString()));
-        var story = web.Store.FindRuns(new RunFilter(Session: "ticket-9421"), default).Runs is [var run] ? Story(web, run.RunId) : throw new InvalidOperationException("one run is expected");
+        var story = web.Store.FindRuns(new SpanQuery(Session: "ticket-9421"), default).Runs is [var run] ? Story(web, run.RunId) : throw new InvalidOperationException("one run is expected");
         SpanView root = Step(story, "refund"), call = Step(story, "chat"), tool = Step(story, "crm.lookup"), score = Step(story, "helpful");
         Assert.Equal(4, story.Spans.Count);
         Assert.Equal([null, root.SpanId, call.SpanId, call.SpanId], new[] { root, call, tool, score }.Select(s => s.ParentSpanId));
