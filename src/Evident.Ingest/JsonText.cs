@@ -10,7 +10,7 @@ namespace Evident.Ingest;
 internal static class JsonText
 {
     private static readonly System.Buffers.SearchValues<byte> Escaped = System.Buffers.SearchValues.Create(
-        [.. Enumerable.Range(0, 32).Select(i => (byte)i), (byte)'"', (byte)'\\']);
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, (byte)'"', (byte)'\\']);
 
     /// <summary>Bytes that <see cref="WriteString"/> needs at most.</summary>
     internal static int MaxStringBytes(int utf8Length) => checked(utf8Length * 6 + 2);

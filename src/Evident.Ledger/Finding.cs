@@ -39,5 +39,20 @@ public static class Verdict
         _ => "USAGE",
     };
 
-    public static int MostSerious(IEnumerable<int> codes) => codes.Append(Verified).MinBy(c => ((List<int>)[.. Order]).IndexOf(c));
+    public static int MostSerious(IEnumerable<int> codes)
+    {
+        int worst = Verified;
+        foreach (int code in codes)
+        {
+            if (Rank(code) < Rank(worst))
+            {
+                worst = code;
+            }
+        }
+
+        return worst;
+    }
+
+    // -1, before all others, for a code that the list does not have.
+    private static int Rank(int code) => ((List<int>)[.. Order]).IndexOf(code);
 }

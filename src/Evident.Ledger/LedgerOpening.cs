@@ -198,9 +198,12 @@ internal static class LedgerOpening
         }
 
         DurableDirectory.Shred(keys.UnbornIdentity);
-        foreach (long number in keys.Epochs().Where(n => n != epoch))
+        foreach (long number in keys.Epochs())
         {
-            DurableDirectory.Shred(keys.Epoch(number)); // below: step 3 of a rotation; above: step 1 of one that signed nothing
+            if (number != epoch)
+            {
+                DurableDirectory.Shred(keys.Epoch(number)); // below: step 3 of a rotation; above: step 1 of one that signed nothing
+            }
         }
 
         foreach (string unfinished in Directory.EnumerateFiles(options.Directory, "*" + LedgerFormat.SegmentSuffix + ".tmp"))

@@ -123,7 +123,7 @@ internal sealed class Verification(
 {
     private readonly LedgerPass pass = new(folder) { AllowWithheld = bundle is not null && folder.Has(LedgerRange.FileName) };
     private readonly List<Finding> findings = [];
-    private readonly List<(string File, string Sha256)> inputs = [];
+    private readonly List<VerifyInput> inputs = [];
     private LedgerFiles files = null!;
     private ForkEvidence forks = null!;
     private HeadAudit heads = null!;
@@ -203,7 +203,11 @@ internal sealed class Verification(
 
     private void Pass(Anchors anchors, CancellationToken cancellation)
     {
-        heads.Wanted.UnionWith(trust.Heads.Select(k => k.Checkpoint.Size));
+        foreach (var head in trust.Heads)
+        {
+            heads.Wanted.Add(head.Checkpoint.Size);
+        }
+
         anchors.AddSizesTo(heads.Wanted);
         trust.Witness?.AddSizesTo(heads.Wanted);
         pass.Progress = progress;
@@ -301,7 +305,7 @@ internal sealed class Verification(
         if (folder.Has(name) && heads.Read(name) is { } note)
         {
             beside.Add((name, note, size));
-            inputs.Add((name, LedgerFormat.HashText(SHA256.HashData(note.Encode())))); // canonical: its bytes are the file's
+            inputs.Add(new VerifyInput(name, LedgerFormat.HashText(SHA256.HashData(note.Encode())))); // canonical: its bytes are the file's
         }
     }
 
@@ -340,7 +344,15 @@ internal sealed class Verification(
 
     private VerifyReport Judge(long anchored, string by)
     {
-        var codes = findings.Where(f => f.Code >= Verdict.RolledBack).Select(f => f.Code).ToList();
+        var codes = new List<int>();
+        foreach (var finding in findings)
+        {
+            if (finding.Code >= Verdict.RolledBack)
+            {
+                codes.Add(finding.Code);
+            }
+        }
+
         bool notes = findings.Any(f => f.Code == Verdict.Notes && (f.FromSeq < 0 || f.ToSeq >= anchored)); // one about two entries stands at the second
         if (notes)
         {
@@ -376,7 +388,7 @@ internal sealed class Verification(
             Epochs = pass.Epochs,
             Bundle = bundle?.Manifest,
             Findings = findings,
-            Inputs = [.. trust.Files, .. known.Skip(trust.Heads.Count).Select(k => (k.File, k.Sha256)), .. inputs],
+            Inputs = [.. trust.Files, .. known.Skip(trust.Heads.Count).Select(k => new VerifyInput(k.File, k.Sha256)), .. inputs],
             Forks = forks.Forks,
             Cosigned = cosigned ?? "",
             Directory = folder.Path,

@@ -8,7 +8,7 @@ namespace Evident.Ledger;
 internal sealed class TrustInputs : IDisposable
 {
     private readonly List<KnownHead> heads = [];
-    private readonly List<(string File, string Sha256)> files = [];
+    private readonly List<VerifyInput> files = [];
 
     private TrustInputs()
     {
@@ -23,7 +23,7 @@ internal sealed class TrustInputs : IDisposable
     public WitnessAudit? Witness { get; private set; }
 
     /// <summary>The files and their SHA-256, for the report.</summary>
-    public IReadOnlyList<(string File, string Sha256)> Files => files;
+    public IReadOnlyList<VerifyInput> Files => files;
 
     public static bool TryRead(VerifyRequest request, out TrustInputs inputs, out string failure)
     {
@@ -50,7 +50,7 @@ internal sealed class TrustInputs : IDisposable
             }
 
             heads.Add(head);
-            files.Add((head.File, head.Sha256));
+            files.Add(new VerifyInput(head.File, head.Sha256));
         }
 
         failure = "";
@@ -69,7 +69,7 @@ internal sealed class TrustInputs : IDisposable
                 if (Disclosure.Parse(bytes, out why) is { } disclosure)
                 {
                     Disclosures.Add((path, disclosure));
-                    files.Add((path, LedgerFormat.HashText(SHA256.HashData(bytes))));
+                    files.Add(new VerifyInput(path, LedgerFormat.HashText(SHA256.HashData(bytes))));
                     continue;
                 }
             }
@@ -100,7 +100,7 @@ internal sealed class TrustInputs : IDisposable
             if (TlogPolicy.TryParse(bytes, out var policy, out why))
             {
                 Policy = policy;
-                files.Add((path, LedgerFormat.HashText(SHA256.HashData(bytes))));
+                files.Add(new VerifyInput(path, LedgerFormat.HashText(SHA256.HashData(bytes))));
                 return true;
             }
         }

@@ -77,7 +77,7 @@ public sealed class VerifyReport
     public long SourceGaps { get; init; }
 
     /// <summary>Supplied files and the notes beside the segments, with their SHA-256; the segments are named by size and root.</summary>
-    public IReadOnlyList<(string File, string Sha256)> Inputs { get; init; } = [];
+    public IReadOnlyList<VerifyInput> Inputs { get; init; } = [];
 
     /// <summary>Version of the verifier that wrote this.</summary>
     public static string VerifierVersion { get; } = typeof(VerifyReport).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";

@@ -86,7 +86,12 @@ internal sealed class IngestPipeline(StoreOptions options, VaultStore vault, Wri
         var contexts = new Dictionary<TraceId, TraceContext>();
         if (decoded is not null && roots is not null)
         {
-            var concerned = decoded.Values.Select(s => s.TraceId).ToHashSet();
+            var concerned = new HashSet<TraceId>();
+            foreach (var span in decoded.Values)
+            {
+                concerned.Add(span.TraceId);
+            }
+
             foreach (int root in roots)
             {
                 var trace = clean[root].Key.Trace;

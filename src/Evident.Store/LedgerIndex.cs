@@ -32,7 +32,7 @@ internal sealed class LedgerIndex : IDisposable
 
     public LedgerIndex(SqliteConnection connection)
     {
-        string marks = string.Join(", ", Enumerable.Range(1, 6 + LedgerFacts.Columns.Length).Select(i => "?" + i.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        string marks = string.Join(", ", Enumerable.Repeat("?", 6 + LedgerFacts.Columns.Length));
         putEntry = new Statement(connection, $"INSERT OR REPLACE INTO entry (seq, hash, recorded, trace_id, span_id, anchored, {string.Join(", ", LedgerFacts.Columns)}) VALUES ({marks})");
         putZone = new Statement(connection, "INSERT INTO zone (block, least, most) VALUES (?1, ?2, ?2) ON CONFLICT (block) DO UPDATE SET least = min(least, excluded.least), most = max(most, excluded.most)");
         putWord = new Statement(connection, "INSERT INTO word (text) VALUES (?1) ON CONFLICT (text) DO NOTHING");

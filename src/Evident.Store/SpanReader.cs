@@ -4,7 +4,7 @@ using Evident.Platform;
 namespace Evident.Store;
 
 /// <summary>One span with its revisions merged.</summary>
-internal readonly record struct MergedSpan(StoredSpan Span, int Revisions);
+internal sealed record MergedSpan(StoredSpan Span, int Revisions);
 
 /// <summary>Reads spans straight from the partitions, newest first, and shows them as the API does. Thread safe.</summary>
 internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, PriceBook prices, Action<string, Exception?> log)

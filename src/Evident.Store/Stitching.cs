@@ -18,7 +18,27 @@ internal sealed record TraceFacts(
         return new TraceFacts(
             trace, root?.Text(Field.RunId) ?? Known(summary, Field.RunId), root?.Text(Field.SessionId) ?? Known(summary, Field.SessionId), summary.View.WorkflowId,
             summary.StartNanos, spans.Max(s => Math.Max(s.StartNanos, s.EndNanos)), root is not null, summary.View.Outcome == "interrupted",
-            [.. spans.SelectMany(s => s.Links).Select(l => l.TraceId).Where(t => t != trace).Distinct().OrderBy(t => t.ToString(), StringComparer.Ordinal).Take(MaxLinks)]);
+            LinksOf(spans, trace));
+    }
+
+    // The traces that this one links to, in the order of their ids.
+    private static List<TraceId> LinksOf(IReadOnlyList<StoredSpan> spans, TraceId trace)
+    {
+        var found = new HashSet<TraceId>();
+        foreach (var span in spans)
+        {
+            foreach (var link in span.Links)
+            {
+                if (link.TraceId != trace)
+                {
+                    found.Add(link.TraceId);
+                }
+            }
+        }
+
+        List<TraceId> links = [.. found];
+        links.Sort((a, b) => a.High != b.High ? a.High.CompareTo(b.High) : a.Low.CompareTo(b.Low));
+        return links.Count > MaxLinks ? links[..MaxLinks] : links;
     }
 
     private static string? Known(RunSummary summary, Field field) => summary.Spans.Select(s => s.Text(field)).FirstOrDefault(v => !string.IsNullOrEmpty(v));

@@ -76,12 +76,12 @@ internal static class StoryBuilder
     // The earliest of the things that explain a bad end, a root only when nothing beneath it does; a run that ended well and broke no rule has none.
     private static FirstWrong? FirstWrong(RunSummary summary)
     {
-        var candidates = new List<(StoredSpan Span, string Why)>();
+        var candidates = new List<Candidate>();
         void Add(StoredSpan? span, string why)
         {
             if (span is not null)
             {
-                candidates.Add((span, why));
+                candidates.Add(new Candidate(span, why));
             }
         }
 
@@ -98,7 +98,15 @@ internal static class StoryBuilder
             Add(summary.Spans.FirstOrDefault(RunSummary.IsGuardrailBlock), "a guardrail blocked it");
             Add(summary.Spans.FirstOrDefault(s => s.Flag(Field.VerifyPassed) == false), "verification did not pass");
             Add(summary.Spans.FirstOrDefault(RunSummary.IsBudgetExhausted), "the budget was exhausted");
-            var parents = summary.Spans.Where(s => s.IsFailed() && s.ParentSpanId is not null).Select(s => new SpanKey(s.TraceId, s.ParentSpanId!.Value)).ToHashSet();
+            var parents = new HashSet<SpanKey>();
+            foreach (var failed in summary.Spans.Where(s => s.IsFailed()))
+            {
+                if (failed.ParentSpanId is { } parent)
+                {
+                    parents.Add(new SpanKey(failed.TraceId, parent));
+                }
+            }
+
             Add(summary.Spans.FirstOrDefault(s => s.IsFailed() && !parents.Contains(s.Key())), "it failed, and nothing beneath it did"); // a parent's error is its child's
         }
 
@@ -119,4 +127,6 @@ internal static class StoryBuilder
     };
 
     private static string? Span(string? key) => SpanKey.TryParse(key, out var parsed) ? parsed.Span.ToString() : null;
+
+    private sealed record Candidate(StoredSpan Span, string Why);
 }

@@ -295,7 +295,9 @@ internal sealed class KeystoreFiles : IDisposable
 
     private string KeystorePath(long generation) => Path.Combine(vault, KeystorePrefix + generation.ToString(CultureInfo.InvariantCulture));
 
-    private long Highest() => Generations(vault, KeystorePrefix).Concat(Generations(keys, KskPrefix)).Append(Generation).Max();
+    private long Highest() => Math.Max(Generation, Math.Max(Newest(vault, KeystorePrefix), Newest(keys, KskPrefix)));
+
+    private static long Newest(string directory, string prefix) => Generations(directory, prefix) is [long newest, ..] ? newest : 0;
 
     /// <summary>The numbers that stand in a directory, the newest first.</summary>
     private static List<long> Generations(string directory, string prefix)

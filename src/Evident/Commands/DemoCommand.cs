@@ -58,7 +58,7 @@ internal static class DemoCommand
     private static async Task<int> KeepAsync(Appliance appliance, TextWriter output, CancellationToken cancel)
     {
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        using var sender = new DemoSender(appliance.Url);
+        var sender = new DemoSender(appliance.Url);
         foreach (DemoRun run in DemoCatalogue.Everything(DateTimeOffset.UtcNow))
         {
             await sender.SendAsync(run, cancel);
@@ -89,7 +89,7 @@ internal static class DemoCommand
                 await sender.SendAsync(DemoCatalogue.Another(DateTimeOffset.UtcNow, number), cancel);
             }
         }
-        catch (Exception e) when (cancel.IsCancellationRequested && e is OperationCanceledException or HttpRequestException)
+        catch (Exception e) when (cancel.IsCancellationRequested && e is OperationCanceledException or IOException or System.Net.Sockets.SocketException)
         {
             // The appliance is stopping, with or without this request.
         }
@@ -99,24 +99,20 @@ internal static class DemoCommand
     {
         IReadOnlyList<DemoRun> runs = DemoCatalogue.Everything(DateTimeOffset.UtcNow);
         var lines = new List<DemoCheck.Line>();
-        long entries;
-        using (var sender = new DemoSender(appliance.Url))
+        var sender = new DemoSender(appliance.Url);
+        foreach (DemoRun run in runs)
         {
-            foreach (DemoRun run in runs)
-            {
-                await sender.SendAsync(run, cancel);
-            }
-
-            var check = new DemoCheck(sender);
-            foreach (DemoRun run in runs)
-            {
-                lines.Add(await check.LookAsync(run, cancel));
-            }
-
-            using JsonDocument? ledger = await sender.GetAsync("/api/v1/ledger/head", cancel);
-            entries = ledger!.RootElement.GetProperty("size").GetInt64();
+            await sender.SendAsync(run, cancel);
         }
 
+        var check = new DemoCheck(sender);
+        foreach (DemoRun run in runs)
+        {
+            lines.Add(await check.LookAsync(run, cancel));
+        }
+
+        using JsonDocument? ledger = await sender.GetAsync("/api/v1/ledger/head", cancel);
+        long entries = ledger!.RootElement.GetProperty("size").GetInt64();
         await appliance.StopAsync();
         VerifyReport report = LedgerVerifier.Verify(new VerifyRequest { Path = directory }, progress: null, cancel);
 

@@ -88,9 +88,19 @@ internal static class KeysCommand
     }).Json;
 
     // Of the newest key of a keystore that lies there: ksk.gN. 0 when there is none.
-    private static long Generation(FileInfo[] files) => files.Select(static f => f.Name)
-        .Where(static name => name.StartsWith("ksk.g", StringComparison.Ordinal)).Select(static name => long.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : 0)
-        .DefaultIfEmpty().Max();
+    private static long Generation(FileInfo[] files)
+    {
+        long newest = 0;
+        foreach (FileInfo file in files)
+        {
+            if (file.Name.StartsWith("ksk.g", StringComparison.Ordinal) && long.TryParse(file.Name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out long number))
+            {
+                newest = Math.Max(newest, number);
+            }
+        }
+
+        return newest;
+    }
 
     private static string? Origin(string ledgerDirectory) =>
         Directory.Exists(ledgerDirectory) ? LedgerReader.NewestPublished(ledgerDirectory)?.Split('\n')[0] : null;

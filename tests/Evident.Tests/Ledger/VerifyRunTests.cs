@@ -141,10 +141,10 @@ public class VerifyRunTests
         string known = scratch.KeepHead();
         var report = scratch.Verify(known);
         string Hash(string file) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)));
-        Assert.Contains((known, Hash(known)), report.Inputs);
+        Assert.Contains(new VerifyInput(known, Hash(known)), report.Inputs);
         foreach (string beside in (string[])["genesis.note", "head.a"])
         {
-            Assert.Contains((beside, Hash(Path.Combine(scratch.Ledger, beside))), report.Inputs);
+            Assert.Contains(new VerifyInput(beside, Hash(Path.Combine(scratch.Ledger, beside))), report.Inputs);
         }
 
         string text = report.ToText();

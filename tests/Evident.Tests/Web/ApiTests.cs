@@ -55,7 +55,7 @@ public sealed class ApiTests : IAsyncLifetime
     public async Task Runs_traces_ledger_status_and_metrics_agree()
     {
         DemoRun run = ApprovalRuns.RefundApproved(DateTimeOffset.UtcNow.AddMinutes(-10), "ticket-9421");
-        using var sender = new DemoSender(web.Url);
+        var sender = new DemoSender(web.Url);
         await sender.SendAsync(run, CancellationToken.None);
 
         JsonElement list = await GetAsync("/api/v1/runs?session_id=ticket-9421&status=success&tool=refund.submit&limit=1");

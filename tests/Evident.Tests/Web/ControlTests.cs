@@ -24,7 +24,7 @@ public sealed class ControlTests : IDisposable
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(ControlSocket.PathIn(Data)));
             DemoRun run = ApprovalRuns.RefundApproved(DateTimeOffset.UtcNow.AddMinutes(-5), "ticket-9421");
-            using var sender = new DemoSender(appliance.Url);
+            var sender = new DemoSender(appliance.Url);
             await sender.SendAsync(run, CancellationToken.None);
             using JsonDocument? story = await sender.GetAsync($"/api/v1/runs/{run.RunId}", CancellationToken.None);
             reference = story!.RootElement.GetProperty("spans").EnumerateArray().SelectMany(s => s.GetProperty("payloads").EnumerateArray())

@@ -23,7 +23,7 @@ public sealed class ExportCommandTests : IDisposable
         string early;
         await using (Appliance appliance = await StartAsync())
         {
-            using var sender = new DemoSender(appliance.Url);
+            var sender = new DemoSender(appliance.Url);
             await sender.SendAsync(ApprovalRuns.RefundApproved(DateTimeOffset.UtcNow.AddMinutes(-5), "ticket-9421"), CancellationToken.None);
             await Asking.TryAskServerAsync(Data, new Operation(Operation.LedgerPublish), CancellationToken.None);
             early = Path.Combine(temporary.Path, "early.note");
@@ -80,7 +80,7 @@ public sealed class ExportCommandTests : IDisposable
     public async Task A_part_says_how_it_was_widened_and_an_unknown_tenant_is_refused()
     {
         await using Appliance appliance = await StartAsync();
-        using var sender = new DemoSender(appliance.Url);
+        var sender = new DemoSender(appliance.Url);
         foreach (DemoRun run in DemoCatalogue.Everything(DateTimeOffset.UtcNow).Take(4))
         {
             await sender.SendAsync(run, CancellationToken.None);

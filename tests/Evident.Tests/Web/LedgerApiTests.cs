@@ -14,7 +14,7 @@ public sealed class LedgerApiTests : IAsyncLifetime
 
     private async Task FillAsync()
     {
-        using var sender = new DemoSender(web.Url);
+        var sender = new DemoSender(web.Url);
         foreach (DemoRun run in DemoCatalogue.Everything(DateTimeOffset.UtcNow))
         {
             await sender.SendAsync(run, CancellationToken.None);

@@ -165,7 +165,7 @@ public sealed class SealedTests : IDisposable
     private static async Task<string> SendAsync(Appliance appliance)
     {
         DemoRun run = ApprovalRuns.RefundApproved(DateTimeOffset.UtcNow.AddMinutes(-5), "ticket-9421");
-        using var sender = new DemoSender(appliance.Url);
+        var sender = new DemoSender(appliance.Url);
         await sender.SendAsync(run, CancellationToken.None);
         using JsonDocument? story = await sender.GetAsync($"/api/v1/runs/{run.RunId}", CancellationToken.None);
         return story!.RootElement.GetProperty("spans").EnumerateArray().SelectMany(s => s.GetProperty("payloads").EnumerateArray()).First().GetProperty("ref").GetString()!;

@@ -229,7 +229,7 @@ public sealed class WitnessCommandTests : IDisposable
 
     private static async Task SendAsync(Appliance appliance)
     {
-        using var sender = new DemoSender(appliance.Url);
+        var sender = new DemoSender(appliance.Url);
         await sender.SendAsync(ApprovalRuns.RefundApproved(DateTimeOffset.UtcNow.AddMinutes(-5), "ticket-" + Guid.NewGuid().ToString("N")[..6]), CancellationToken.None);
     }
 
