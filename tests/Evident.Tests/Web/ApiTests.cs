@@ -19,6 +19,11 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("/api/v1/runs?limit=501", 400)]
     [InlineData("/api/v1/runs?limit=x", 400)]
     [InlineData("/api/v1/runs?outcome=wonderful", 400)]
+    [InlineData("/api/v1/runs?attr.shard=1", 400)]
+    [InlineData("/api/v1/runs?duration=soon", 400)]
+    [InlineData("/api/v1/spans?colour=red", 400)]
+    [InlineData("/api/v1/spans?kind=wonderful", 400)]
+    [InlineData("/api/v1/spans?cursor=bm9wZQ", 400)]
     [InlineData("/api/v1/runs?status=wonderful", 400)]
     [InlineData("/api/v1/runs?from=yesterday", 400)]
     [InlineData("/api/v1/runs?cursor=nonsense", 400)]
@@ -91,6 +96,23 @@ public sealed class ApiTests : IAsyncLifetime
         Assert.Contains($"evident_ingest_spans_total{{result=\"accepted\"}} {run.Spans.Count}\n", metrics, StringComparison.Ordinal);
         Assert.Contains($"evident_ledger_entries {size}\n", metrics, StringComparison.Ordinal);
         Assert.All(metrics.Split('\n', StringSplitOptions.RemoveEmptyEntries), l => Assert.Matches(@"^(# (HELP|TYPE) evident_|evident_[a-z_]+(\{[a-z]+=""[^""]*""\})? \d+$)", l));
+    }
+
+    [Fact]
+    public async Task Spans_are_found_by_tool_level_and_attribute()
+    {
+        DemoRun run = ApprovalRuns.RefundApproved(DateTimeOffset.UtcNow.AddMinutes(-10), "ticket-7001");
+        await new DemoSender(web.Url).SendAsync(run, default);
+        using JsonDocument story = JsonDocument.Parse(await web.Client.GetStringAsync("/api/v1/runs?session=ticket-7001"));
+        JsonElement tool = story.RootElement.GetProperty("runs")[0].GetProperty("tools").EnumerateArray().First(t => t.GetProperty("side_effect_level").GetString() is "write" or "irreversible");
+        string name = tool.GetProperty("name").GetString()!, level = tool.GetProperty("side_effect_level").GetString()!;
+        using JsonDocument page = JsonDocument.Parse(await web.Client.GetStringAsync($"/api/v1/spans?session=ticket-7001&kind=tool&side_effect={level}&attr.tool.name={name}&duration=%3E0"));
+        JsonElement[] spans = [.. page.RootElement.GetProperty("spans").EnumerateArray()];
+        Assert.Equal(tool.GetProperty("calls").GetInt32(), spans.Length);
+        Assert.All(spans, span => Assert.Equal(name, span.GetProperty("tool_name").GetString()));
+        Assert.True(page.RootElement.GetProperty("complete").GetBoolean());
+        Assert.Equal(JsonValueKind.Null, page.RootElement.GetProperty("next").ValueKind);
+        Assert.True(page.RootElement.GetProperty("looked").GetInt64() >= spans.Length);
     }
 
     [Fact]
