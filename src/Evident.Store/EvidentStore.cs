@@ -379,28 +379,8 @@ public sealed class EvidentStore : IDisposable
     /// <summary>The price tables, oldest first; the last one is in force.</summary>
     public PriceBook Prices => prices;
 
-    /// <summary>Puts a price table into force from now on; its file and the entry that says so are durable on return.</summary>
-    /// <exception cref="PriceFormatException">It is none; nothing is kept.</exception>
-    public async Task<PriceEdition> ImportPricesAsync(byte[] file, Actor actor)
-    {
-        var table = PriceTable.Parse(file);
-        PriceFormatException? refusal = null;
-        await acts.RunAsync(actor, null, (ledger, act) =>
-        {
-            try
-            {
-                prices.Add(table, file, clock.UnixMillis); // first the file: a crash before the entry is made up for at the start
-            }
-            catch (PriceFormatException full)
-            {
-                refusal = full;
-                return;
-            }
-
-            prices.Append(ledger, act);
-        }).ConfigureAwait(false);
-        return refusal is null ? prices.Editions[^1] : throw refusal;
-    }
+    /// <inheritdoc cref="PriceBook.ImportAsync"/>
+    public Task<PriceEdition> ImportPricesAsync(byte[] file, Actor actor) => prices.ImportAsync(file, acts, clock, actor);
 
     /// <summary>Rotation, shredding, legal holds and retention of the vault.</summary>
     public VaultActs VaultActs => vaultActs;

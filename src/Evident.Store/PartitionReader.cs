@@ -6,15 +6,20 @@ namespace Evident.Store;
 /// <summary>One block row, inflated and decoded.</summary>
 internal sealed record ReadBlock(long Id, string Workspace, IReadOnlyList<StoredSpan> Spans);
 
-/// <summary>One block row as it is stored. False: no more are wanted.</summary>
-internal delegate bool StoredBlock(long id, string workspace, long codec, long plainBytes, ReadOnlySpan<byte> data);
+/// <summary>The spans of a block whose bytes hold what is looked for, in order of ordinal.</summary>
+/// <param name="Looked">Spans in the block.</param>
+internal sealed record FoundBlock(long Id, string Workspace, int Looked, IReadOnlyList<FoundSpan> Spans);
 
-internal delegate void PlacedSpan(long block, int ordinal, ReadOnlySpan<byte> encoded);
+internal sealed record FoundSpan(int Ordinal, StoredSpan Span);
+
+/// <summary>A span as it is stored, and where.</summary>
+internal delegate void PlacedSpan(string day, long block, int ordinal, ReadOnlySpan<byte> encoded);
 
 /// <summary>The reading side of one partition: a read-only connection with its statements. One thread at a time.</summary>
 internal sealed class PartitionReader : IDisposable
 {
     private readonly SqliteConnection connection;
+    private readonly string day;
     private readonly Statement findTrace, findEntries, block, next, former, workspace;
     private readonly Dictionary<string, long> workspaceIds = new(StringComparer.Ordinal);
     private readonly Dictionary<long, string> workspaceNames = [];
@@ -23,6 +28,7 @@ internal sealed class PartitionReader : IDisposable
     /// <exception cref="StoreException">A newer Evident wrote it.</exception>
     public PartitionReader(string path)
     {
+        day = Path.GetFileNameWithoutExtension(path);
         connection = Sqlite.OpenReader(path);
         try
         {
@@ -37,7 +43,7 @@ internal sealed class PartitionReader : IDisposable
             findEntries = new(connection, "SELECT entries FROM trace_block WHERE trace_id = ?1 AND workspace = ?2 ORDER BY block");
             block = new(connection, "SELECT codec, plain, data FROM block WHERE id = ?1");
             next = new(connection, "SELECT id, workspace, codec, plain, data FROM block WHERE id > ?1 ORDER BY id LIMIT ?2");
-            former = new(connection, "SELECT id, workspace, codec, plain, data FROM block WHERE id < ?1 ORDER BY id DESC");
+            former = new(connection, "SELECT id, workspace, codec, plain, data FROM block WHERE id < ?1 ORDER BY id DESC LIMIT 1");
             workspace = new(connection, "SELECT id, name FROM workspace");
         }
         catch
@@ -66,9 +72,9 @@ internal sealed class PartitionReader : IDisposable
     /// <summary>Every stored span of the trace, revisions included, in order of receipt.</summary>
     /// <param name="lastBlock">Blocks after this one are left out.</param>
     public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, List<StoredSpan> into, CancellationToken cancellation) =>
-        ReadTrace(trace, workspaceName, lastBlock, (_, _, encoded) => into.Add(StoredSpan.Decode(encoded)), cancellation);
+        ReadTrace(trace, workspaceName, lastBlock, (_, _, _, encoded) => into.Add(StoredSpan.Decode(encoded)), cancellation);
 
-    /// <summary>The same as encoded, with block and ordinal.</summary>
+    /// <summary>The same as encoded, with the place of each.</summary>
     public void ReadTrace(TraceId trace, string workspaceName, long lastBlock, PlacedSpan each, CancellationToken cancellation)
     {
         if (Empty || WorkspaceId(workspaceName) is not { } id)
@@ -107,7 +113,7 @@ internal sealed class PartitionReader : IDisposable
                 {
                     if (ordinals.Contains(ordinal))
                     {
-                        each(at, ordinal, encoded);
+                        each(day, at, ordinal, encoded);
                     }
                 });
             }
@@ -145,20 +151,33 @@ internal sealed class PartitionReader : IDisposable
         return blocks;
     }
 
-    /// <summary>Gives the blocks below <paramref name="before"/> as they are stored, newest first, until it is told to stop. One state of the file.</summary>
-    public void ReadBack(long before, StoredBlock each)
+    /// <summary>The newest block below <paramref name="before"/>; null when there is none. Only spans whose encoding holds <paramref name="needle"/> are decoded.</summary>
+    public FoundBlock? FindBefore(long before, byte[] needle)
     {
         if (Empty)
         {
-            return;
+            return null;
         }
 
         former.Bind(1, before);
         try
         {
-            while (former.Step() && each(former.Integer(0), WorkspaceName(former.Integer(1)), former.Integer(2), former.Integer(3), former.Blob(4)))
+            if (!former.Step())
             {
+                return null;
             }
+
+            int looked = 0;
+            var spans = new List<FoundSpan>();
+            SpanBlock.Read(former.Integer(2), former.Integer(3), former.Blob(4), (ordinal, encoded) =>
+            {
+                looked++;
+                if (encoded.IndexOf(needle) >= 0)
+                {
+                    spans.Add(new FoundSpan(ordinal, StoredSpan.Decode(encoded)));
+                }
+            });
+            return new FoundBlock(former.Integer(0), WorkspaceName(former.Integer(1)), looked, spans);
         }
         finally
         {

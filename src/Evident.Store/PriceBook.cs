@@ -83,6 +83,29 @@ public sealed class PriceBook
         Volatile.Write(ref editions, [.. all, new PriceEdition(table, from)]);
     }
 
+    /// <summary>Puts a price table into force from now on; its file and the entry that says so are durable on return.</summary>
+    /// <exception cref="PriceFormatException">It is none; nothing is kept.</exception>
+    internal async Task<PriceEdition> ImportAsync(byte[] file, StoreActs acts, IClock clock, Actor actor)
+    {
+        var table = PriceTable.Parse(file);
+        PriceFormatException? refusal = null;
+        await acts.RunAsync(actor, null, (ledger, act) =>
+        {
+            try
+            {
+                Add(table, file, clock.UnixMillis); // first the file: a crash before the entry is made up for at the start
+            }
+            catch (PriceFormatException full)
+            {
+                refusal = full;
+                return;
+            }
+
+            Append(ledger, act);
+        }).ConfigureAwait(false);
+        return refusal is null ? Editions[^1] : throw refusal;
+    }
+
     /// <summary>The ledger says which imported table is in force; a crash between file and entry is made up for at the start.</summary>
     internal void Record(LedgerLog ledger, NewestEntry newest)
     {

@@ -29,7 +29,9 @@ internal sealed class RunConditions
     public bool IsOpen { get; }
 
     /// <summary>Those that are said of runs only, for a query that asks for spans.</summary>
-    public static RunConditions OfSpans(SpanQuery query, SearchedId ids) => new(query, ids);
+    /// <exception cref="QueryFormatException">It asks for something that only a run has.</exception>
+    public static RunConditions OfSpans(SpanQuery query, SearchedId ids) =>
+        query.Flag is null ? new(query, ids) : throw new QueryFormatException("flag is said of runs: ask for runs, or leave it away.");
 
     /// <exception cref="QueryFormatException">It asks for something that only a span has.</exception>
     public static RunConditions OfRuns(SpanQuery query, SearchedId ids)
@@ -44,7 +46,7 @@ internal sealed class RunConditions
         conditions.AndFacet(RunFacet.Tool, query.Tool);
         conditions.AndFacet(RunFacet.Model, query.Model);
         conditions.AndFacet(RunFacet.SideEffect, query.SideEffect);
-        conditions.AndFacet(RunFacet.Approval, query.Approval);
+        conditions.AndFacet(RunFacet.Approval, query.Approval == "pending" ? "waiting" : query.Approval);
         conditions.AndFacet(RunFacet.ErrorClass, query.ErrorClass);
         conditions.AndFacet(RunFacet.Flag, query.Flag);
         conditions.AndRange("duration_ms", query.DurationMs);

@@ -36,7 +36,7 @@ internal static class RunExport
         int inLine = 0;
         foreach (var place in traces)
         {
-            reader.ReadEncoded(workspace, place.Trace, place.FirstDay, _ => { }, (_, _, encoded) =>
+            reader.ReadEncoded(workspace, place.Trace, place.FirstDay, (_, _, _, encoded) =>
             {
                 if (inLine == 0)
                 {

@@ -5,7 +5,7 @@ using Microsoft.Data.Sqlite;
 
 namespace Evident.Store;
 
-/// <summary>Whether a stored span is what a query asks for. Looks at the bytes first, and decodes only what can match. Of one search and its thread.</summary>
+/// <summary>Whether a stored span is what a query asks for. Of one search and its thread.</summary>
 internal sealed class SpanMatch : IDisposable
 {
     private readonly SpanReader spans;
@@ -13,7 +13,6 @@ internal sealed class SpanMatch : IDisposable
     private readonly PriceBook prices;
     private readonly SpanQuery query;
     private readonly CancellationToken cancellation;
-    private readonly byte[] needle;
     private readonly long? from, to;
     private readonly Statement? revised;
     private readonly SqliteCommand? inRun;
@@ -37,7 +36,7 @@ internal sealed class SpanMatch : IDisposable
             longest = certain.Length > longest.Length ? certain : longest;
         }
 
-        needle = Encoding.UTF8.GetBytes(longest);
+        Needle = Encoding.UTF8.GetBytes(longest);
         if (Sqlite.Scalar(connection, "SELECT 1 FROM revised LIMIT 1") is not null)
         {
             revised = new Statement(connection, "SELECT 1 FROM revised WHERE trace_id = ?1 AND span_id = ?2 AND workspace = ?3");
@@ -50,16 +49,13 @@ internal sealed class SpanMatch : IDisposable
         }
     }
 
-    /// <summary>The span as it is merged when it is to be given at this place, else null.</summary>
-    public MergedSpan? Take(string day, long block, int ordinal, ReadOnlySpan<byte> encoded)
-    {
-        if (encoded.IndexOf(needle) < 0)
-        {
-            return null;
-        }
+    /// <summary>Every span that can match has a revision whose encoding holds these bytes: the longest value that is asked for and is stored as it stands.</summary>
+    public byte[] Needle { get; }
 
-        var span = StoredSpan.Decode(encoded);
-        var merged = IsRevised(span) ? Merge(span, (day, block, ordinal)) : new MergedSpan(span, 1);
+    /// <summary>The span as it is merged when it is to be given at this place, else null.</summary>
+    public MergedSpan? Take(string day, long block, FoundSpan found)
+    {
+        var merged = IsRevised(found.Span) ? Merge(found.Span, (day, block, found.Ordinal)) : new MergedSpan(found.Span, 1);
         return merged is { } whole && Matches(whole.Span) && InRun(whole.Span.TraceId) ? whole : null;
     }
 
@@ -89,14 +85,13 @@ internal sealed class SpanMatch : IDisposable
     {
         var revisions = new List<StoredSpan>();
         var newest = ("", 0L, 0);
-        string day = "";
-        spans.ReadEncoded(query.Workspace, span.TraceId, null, name => day = name, (block, ordinal, other) =>
+        spans.ReadEncoded(query.Workspace, span.TraceId, null, (day, block, ordinal, other) =>
         {
             var decoded = StoredSpan.Decode(other);
             if (decoded.SpanId == span.SpanId)
             {
                 revisions.Add(decoded);
-                newest = other.IndexOf(needle) >= 0 ? (day, block, ordinal) : newest;
+                newest = other.IndexOf(Needle) >= 0 ? (day, block, ordinal) : newest;
             }
         }, cancellation);
         return newest == place ? new MergedSpan(StoredSpan.Merge([.. revisions]), revisions.Count) : null;
@@ -111,7 +106,7 @@ internal sealed class SpanMatch : IDisposable
             && (query.Model is not { } model || (span.Text(Field.ModelUsed) ?? span.Text(Field.ModelRequested)) == model)
             && (query.ErrorClass is not { } error || span.Text(Field.ErrorClass) == error)
             && (query.SideEffect is not { } level || (span.Kind == StepKind.Tool && tools.Decide(span.Text(Field.ToolName), span.Text(Field.SideEffectLevel)).ToName() == level))
-            && (query.Approval is not { } state || span.Text(Field.ApprovalState) == state)
+            && (query.Approval is not { } state || IsState(span.Text(Field.ApprovalState), state))
             && (query.Outcome is not { } outcome || Ended(span, outcome))
             && query.DurationMs.Holds((Math.Max(span.StartNanos, span.EndNanos) - span.StartNanos) / 1e6)
             && (query.Tokens.IsOpen || query.Tokens.Holds(span.Integer(Field.TokensIn) is null && span.Integer(Field.TokensOut) is null ? null : (span.Integer(Field.TokensIn) ?? 0.0) + (span.Integer(Field.TokensOut) ?? 0)))
@@ -119,6 +114,9 @@ internal sealed class SpanMatch : IDisposable
             && (string.IsNullOrEmpty(query.Text) || HasText(span, query.Text))
             && HasAttributes(span);
     }
+
+    // A run waits while a span of it says that its request is pending.
+    private static bool IsState(string? said, string asked) => said == asked || (said == "pending" && asked == "waiting");
 
     private static bool Ended(StoredSpan span, string outcome) => outcome switch
     {

@@ -73,7 +73,7 @@ public sealed record SpanQuery(
             "agent" or "agent_name" => this with { Agent = value },
             "model" => this with { Model = value },
             "side_effect" or "side_effect_level" => this with { SideEffect = Levels.Contains(value) ? value : throw OneOf(name, value, Levels) },
-            "approval" or "approval_state" => this with { Approval = value == "pending" ? "waiting" : value },
+            "approval" or "approval_state" => this with { Approval = value },
             "error" or "error_class" => this with { ErrorClass = value },
             "flag" => this with { Flag = value },
             "kind" => this with { Kind = KindOf(value) },

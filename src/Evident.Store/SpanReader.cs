@@ -30,14 +30,12 @@ internal sealed class SpanReader(PartitionSet partitions, ToolRegistry tools, Pr
     }
 
     /// <summary>The encoding of every revision of every span of the trace, oldest receipt first.</summary>
-    /// <param name="day">Told of each partition before its spans.</param>
-    public void ReadEncoded(string workspace, TraceId trace, string? firstDay, Action<string> day, PlacedSpan each, CancellationToken cancellation)
+    public void ReadEncoded(string workspace, TraceId trace, string? firstDay, PlacedSpan each, CancellationToken cancellation)
     {
         foreach (var file in partitions.Files)
         {
             if (firstDay is null || string.CompareOrdinal(file.Name, firstDay) >= 0)
             {
-                day(file.Name);
                 file.TryRead(reader => reader.ReadTrace(trace, workspace, long.MaxValue, each, cancellation), log);
             }
         }

@@ -18,7 +18,7 @@ internal sealed class SpanSearch(
     {
         var from = Place.Read(query.Cursor);
         var runs = RunConditions.OfSpans(query, ids);
-        var found = new List<FoundSpan>();
+        var found = new List<MergedSpan>();
         Place last = from;
         long looked = 0;
         bool complete = readers.Query(cancellation, connection =>
@@ -35,50 +35,46 @@ internal sealed class SpanSearch(
                     continue;
                 }
 
-                bool ended = true;
                 long before = file.Name != from.Day ? long.MaxValue : from.Ordinal > 0 ? from.Block + 1 : from.Block; // each page gets past one block at least
-                file.TryRead(partition => partition.ReadBack(before, (block, workspace, codec, plain, data) =>
+                while (Read(file, before, match.Needle) is { } block)
                 {
                     cancellation.ThrowIfCancellationRequested();
-                    int below = file.Name == from.Day && block == from.Block ? from.Ordinal : int.MaxValue;
-                    if (workspace == query.Workspace)
+                    looked += block.Looked;
+                    int below = file.Name == from.Day && block.Id == from.Block ? from.Ordinal : int.MaxValue;
+                    for (int at = block.Workspace == query.Workspace ? block.Spans.Count - 1 : -1; at >= 0; at--)
                     {
-                        var here = new List<FoundSpan>();
-                        SpanBlock.Read(codec, plain, data, (ordinal, encoded) =>
+                        var span = block.Spans[at];
+                        if (span.Ordinal < below && match.Take(file.Name, block.Id, span) is { } merged)
                         {
-                            looked++;
-                            if (ordinal < below && match.Take(file.Name, block, ordinal, encoded) is { } merged)
-                            {
-                                here.Add(new FoundSpan(merged, ordinal));
-                            }
-                        });
-                        for (int at = here.Count - 1; at >= 0; at--)
-                        {
-                            found.Add(here[at]);
-                            last = new Place(file.Name, block, here[at].Ordinal);
+                            found.Add(merged);
                             if (found.Count == query.PageSize)
                             {
-                                return ended = false;
+                                last = new Place(file.Name, block.Id, span.Ordinal);
+                                return false;
                             }
                         }
                     }
 
-                    last = new Place(file.Name, block, 0);
-                    return ended = Environment.TickCount64 < deadline;
-                }), log);
-                if (!ended)
-                {
-                    return false;
+                    last = new Place(file.Name, before = block.Id, 0);
+                    if (Environment.TickCount64 >= deadline)
+                    {
+                        return false;
+                    }
                 }
             }
 
             return true;
         });
-        var marks = directory.EntriesOf(found.Select(f => f.Merged.Span.TraceId).Distinct(), cancellation).ToLookup(e => e.Span, e => e.Mark.Seq);
-        return new SpanPage([.. found.Select(f => spans.View(f.Merged, [.. marks[f.Merged.Span.Key()]]))], complete ? null : last.Write(), looked, complete || found.Count == query.PageSize);
+        var marks = directory.EntriesOf(found.Select(m => m.Span.TraceId).Distinct(), cancellation).ToLookup(e => e.Span, e => e.Mark.Seq);
+        return new SpanPage([.. found.Select(m => spans.View(m, [.. marks[m.Span.Key()]]))], complete ? null : last.Write(), looked, complete || found.Count == query.PageSize);
     }
 
-    private sealed record FoundSpan(MergedSpan Merged, int Ordinal);
+    // Only what is wrong with the partition may be taken for its damage: the run directory is asked outside.
+    private FoundBlock? Read(PartitionFile file, long before, byte[] needle)
+    {
+        FoundBlock? block = null;
+        return file.TryRead(partition => block = partition.FindBefore(before, needle), log) ? block : null;
+    }
 
     // The last span that was looked at; what comes next lies before it.
     private readonly record struct Place(string Day, long Block, int Ordinal)

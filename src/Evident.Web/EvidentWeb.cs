@@ -200,7 +200,7 @@ public sealed partial class EvidentWeb : IAsyncDisposable
         }
         catch (Exception e) when (e is BadQueryException or QueryFormatException && !context.Response.HasStarted)
         {
-            await ErrorReply.WriteAsync(context, StatusCodes.Status400BadRequest, "bad_query", e.Message);
+            await ErrorReply.WriteAsync(context, StatusCodes.Status400BadRequest, "bad_query", Redactor.Redact(e.Message));
         }
         catch (StoreException e) when (!context.Response.HasStarted)
         {

@@ -33,7 +33,7 @@ internal sealed class SampleSpans
         var list = new MemoryStream();
         for (int i = 0; i < spans; i++)
         {
-            Field(list, 2, Span(i, spans == 1 ? 5 : i % SpansPerTrace, content));
+            Field(list, 2, Span(i, spans == 1 ? 5 : i % SpansPerTrace, content, parent: spans > 1));
         }
 
         Field(list, 1, Message(m => Text(m, 1, "evident.sample")));
@@ -92,7 +92,7 @@ internal sealed class SampleSpans
         return value ^ (value >> 31);
     }
 
-    private byte[] Span(int index, int role, int content)
+    private byte[] Span(int index, int role, int content, bool parent)
     {
         int trace = index / SpansPerTrace;
         string tenant = string.Create(CultureInfo.InvariantCulture, $"tenant-{trace % Tenants:00}");
@@ -105,7 +105,7 @@ internal sealed class SampleSpans
         {
             Field(m, 1, Marker(0xA0, 16));
             Field(m, 2, SpanIdOf(trace, role));
-            if (role > 0 && !(role == 5 && index == 0 && content < 0))
+            if (role > 0 && parent)
             {
                 Field(m, 4, SpanIdOf(trace, 0));
             }

@@ -13,7 +13,7 @@ public sealed class TransferTests
         at.Close();
         var digests = new List<string>();
         using var reader = new PartitionReader(Directory.EnumerateFiles(Path.Combine(at.Data, "traces"), "*.db").Single());
-        reader.ReadTrace(Sent.TraceOf(1), "default", long.MaxValue, (_, _, encoded) =>
+        reader.ReadTrace(Sent.TraceOf(1), "default", long.MaxValue, (_, _, _, encoded) =>
         {
             var parts = new ProtobufReader(encoded[1..], 1, 1);
             digests.Add(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(parts.ReadBytes(out _))));

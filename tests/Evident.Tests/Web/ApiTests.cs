@@ -23,6 +23,7 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("/api/v1/runs?duration=soon", 400)]
     [InlineData("/api/v1/spans?colour=red", 400)]
     [InlineData("/api/v1/spans?kind=wonderful", 400)]
+    [InlineData("/api/v1/spans?flag=loop", 400)]
     [InlineData("/api/v1/spans?cursor=bm9wZQ", 400)]
     [InlineData("/api/v1/runs?status=wonderful", 400)]
     [InlineData("/api/v1/runs?from=yesterday", 400)]
