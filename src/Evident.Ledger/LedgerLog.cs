@@ -25,6 +25,7 @@ public sealed class LedgerLog : IDisposable
     private readonly long[] openedAt = new long[2]; // first seq and monotonic time of the current epoch, as far as this run knows
     private SigningKey? epochKey; // null only between a start that found no key of the current epoch and the rotation that replaces it
     private ClockReading? seen;
+    private ClockReading? stamp; // of the group that is written: one reading decides about a rotation and stands in the entries, or a process that sleeps in between would write an epoch that is too old
     private IReadOnlyList<NoteSignature> headSignatures;
     private ISegmentFile? active;
     private long activeLength;
@@ -79,10 +80,10 @@ public sealed class LedgerLog : IDisposable
     /// </summary>
     public IReadOnlyList<AppendedEntry> Append(IReadOnlyList<EntryDraft> drafts)
     {
-        NoticeClock();
         var appended = new List<AppendedEntry>(drafts.Count);
         for (int start = 0; start < drafts.Count; start += options.MaxGroupEntries)
         {
+            NoticeClock();
             int count = Math.Min(options.MaxGroupEntries, drafts.Count - start);
             RotateWhenDue(count);
             WriteGroup(drafts, start, count, null, null, appended);
@@ -186,6 +187,10 @@ public sealed class LedgerLog : IDisposable
         {
             NoticeClock();
         }
+        else
+        {
+            stamp = ReadClock();
+        }
 
         int number = Epoch + 1;
         try
@@ -229,7 +234,7 @@ public sealed class LedgerLog : IDisposable
     /// <summary>The group of entry 0; the epoch key is that of epoch 1.</summary>
     internal void WriteGenesis(EntryDraft entry)
     {
-        seen = new ClockReading(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
+        stamp = seen = ReadClock();
         WriteGroup([entry], 0, 1, null, null, []);
     }
 
@@ -240,11 +245,11 @@ public sealed class LedgerLog : IDisposable
     private void NoticeClock()
     {
         ThrowIfUnusable();
-        var now = new ClockReading(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
+        var now = ReadClock();
         var last = seen ?? now;
         bool sameBoot = last.Boot == now.Boot;
         long mono = sameBoot ? Math.Max(0, now.Mono - last.Mono) : 0, wall = now.Wall - last.Wall;
-        seen = now;
+        stamp = seen = now;
         if (sameBoot ? Math.Abs(wall - mono) > LedgerFormat.ClockToleranceMillis : wall < 0)
         {
             var entry = OwnEntry("ledger.clock", Head.Size, b => b.Set("clock", c => c
@@ -265,15 +270,17 @@ public sealed class LedgerLog : IDisposable
         }
         else
         {
-            seen = new ClockReading(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
+            seen = ReadClock();
         }
     }
+
+    private ClockReading ReadClock() => new(clock.BootId, clock.UnixMillis, clock.MonotonicMillis);
 
     private void RotateWhenDue(int count)
     {
         ThrowIfUnusable();
         bool full = Head.Size + count - openedAt[0] > options.EpochEntries && Head.Size > openedAt[0] + 1;
-        if (full || clock.MonotonicMillis - openedAt[1] > options.EpochMillis)
+        if (full || stamp!.Mono - openedAt[1] > options.EpochMillis)
         {
             Rotate(full ? "entries" : "age");
         }
@@ -289,7 +296,7 @@ public sealed class LedgerLog : IDisposable
             writer.Clear();
             next.CopyFrom(frontier);
             int epoch = fresh is null ? Epoch : Epoch + 1;
-            var place = new GroupWriter.Place(Origin, clock.BootId, nextBatch, epoch, clock.MonotonicMillis);
+            var place = new GroupWriter.Place(Origin, stamp!.Boot, nextBatch, epoch, stamp.Mono);
             Span<byte> previous = stackalloc byte[32];
             lastHash.CopyTo(previous);
             var counted = new Dictionary<string, long>(StringComparer.Ordinal);
@@ -334,7 +341,7 @@ public sealed class LedgerLog : IDisposable
             {
                 epochKey = fresh;
                 Epoch = epoch;
-                (openedAt[0], openedAt[1]) = (Head.Size - 1, clock.MonotonicMillis);
+                (openedAt[0], openedAt[1]) = (Head.Size - 1, stamp.Mono);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or LedgerPoisonedException)

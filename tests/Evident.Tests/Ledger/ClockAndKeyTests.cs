@@ -45,6 +45,44 @@ public class ClockAndKeyTests
     }
 
     [Fact]
+    public void A_process_that_sleeps_at_any_moment_never_writes_an_epoch_that_is_too_old()
+    {
+        const long Sleep = 40L * 24 * Hour; // a machine that is suspended between two readings of the clock
+        int slept = 0;
+        for (int at = 1; at <= 24; at++)
+        {
+            using var scratch = new LedgerScratch(inMemory: true);
+            using (var log = scratch.Open())
+            {
+                log.Append(LedgerScratch.Calls(0, 2));
+                int reads = 0;
+                scratch.Clock.Read = () =>
+                {
+                    if (++reads == at)
+                    {
+                        slept++;
+                        scratch.Clock.UnixMillis += Sleep;
+                        scratch.Clock.Read = null;
+                        scratch.Clock.MonotonicMillis += Sleep;
+                    }
+                };
+                log.Append(LedgerScratch.Calls(2, 2));
+                log.AppendOwn("ledger.heartbeat", b => b.Set("heartbeat", h => h.Set("state", "running").Set("interval_ms", 300_000)));
+                log.Append(LedgerScratch.Calls(4, LedgerFormat.MaxGroupEntries + 2)); // two groups
+                log.AppendOwn("ledger.heartbeat", b => b.Set("heartbeat", h => h.Set("state", "running").Set("interval_ms", 300_000)));
+                log.Close();
+            }
+
+            scratch.Clock.Read = null;
+            Assert.Equal(0, scratch.Verify(scratch.KeepHead("last.note")).ExitCode);
+            using var again = scratch.Open();
+            again.Append(LedgerScratch.Calls(10_000, 1));
+        }
+
+        Assert.True(slept > 4, $"the clock was read only {slept} times");
+    }
+
+    [Fact]
     public void A_jump_after_the_anchor_is_a_note()
     {
         using var scratch = new LedgerScratch();

@@ -8,7 +8,20 @@ internal sealed class HandClock : IClock
 {
     public long UnixMillis { get; set; } = 1_778_047_200_000; // 2026-05-06T06:00:00Z
 
-    public long MonotonicMillis { get; set; } = 123_456;
+    private long monotonicMillis = 123_456;
+
+    public long MonotonicMillis
+    {
+        get
+        {
+            Read?.Invoke();
+            return monotonicMillis;
+        }
+        set => monotonicMillis = value;
+    }
+
+    /// <summary>Called before each reading of the monotonic clock.</summary>
+    public Action? Read { get; set; }
 
     public string BootId { get; set; } = "b7f1c2d3";
 }
